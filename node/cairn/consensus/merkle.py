@@ -1,0 +1,74 @@
+"""The merkle tree of a block, shaped as in RFC 6962, hashed with SHA-256d.
+
+A leaf is hashed with prefix 0x00 and a node with 0x01, and a tree of n leaves splits at the
+largest power of two below n. So no leaf can pose as a node, and no odd leaf is duplicated:
+two different lists never share a root (CVE-2012-2459).
+"""
+
+from collections.abc import Sequence
+
+from cairn.consensus.encoding import sha256d
+
+
+def merkle_root(leaves: Sequence[bytes]) -> bytes:
+    """Root (32 bytes) over the full bytes of at least one leaf. Raises ValueError on none."""
+    if not leaves:
+        raise ValueError("a merkle tree needs at least one leaf")
+    return _fold([leaf_hash(leaf) for leaf in leaves])
+
+
+def merkle_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Sibling hashes from leaf `index` up to the root, nearest first (RFC 6962, 2.1.1)."""
+    if not 0 <= index < len(leaves):
+        raise IndexError(f"leaf {index} of a tree with {len(leaves)}")
+    level = [leaf_hash(leaf) for leaf in leaves]
+    path = []
+    while len(level) > 1:
+        sibling = index ^ 1
+        if sibling < len(level):
+            path.append(level[sibling])
+        level = _next_level(level)
+        index //= 2
+    return path
+
+
+def verify_path(leaf: bytes, index: int, count: int, path: Sequence[bytes], root: bytes) -> bool:
+    """Whether `leaf` (full bytes) stands at `index` of a tree of `count` leaves under `root`.
+
+    Never raises: an index outside the tree or a path too short or too long is False.
+    """
+    if not 0 <= index < count:
+        return False
+    node, last, siblings = leaf_hash(leaf), count - 1, iter(path)
+    while last > 0:
+        if index % 2 == 1 or index < last:
+            sibling = next(siblings, None)
+            if sibling is None:
+                return False
+            node = node_hash(sibling, node) if index % 2 == 1 else node_hash(node, sibling)
+        index //= 2
+        last //= 2
+    return next(siblings, None) is None and node == root
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Hash (32 bytes) of a leaf's full bytes."""
+    return sha256d(b"\x00" + leaf)
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash (32 bytes) of two child hashes, in order."""
+    return sha256d(b"\x01" + left + right)
+
+
+def _fold(level: list[bytes]) -> bytes:
+    while len(level) > 1:
+        level = _next_level(level)
+    return level[0]
+
+
+def _next_level(level: list[bytes]) -> list[bytes]:
+    # Pairing from the left and carrying an odd last node up unhashed gives the same tree as
+    # splitting at the largest power of two below n, level by level and without recursion.
+    pairs = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+    return pairs + level[len(pairs) * 2 :]
