@@ -57,9 +57,10 @@ def load_key(path: Path, passphrase: str | None = None) -> AccountKey:
     owner, no PEM key, of another curve, or does not open with `passphrase`.
     """
     pem = _read_private(path)
-    if passphrase is None and b"ENCRYPTED" in pem:
+    encrypted = b"ENCRYPTED" in pem
+    if encrypted and not passphrase:
         raise WalletError(f"{path} is encrypted", "give its passphrase")
-    secret = passphrase.encode() if passphrase and b"ENCRYPTED" in pem else None
+    secret = passphrase.encode() if encrypted and passphrase else None
     try:
         loaded = load_pem_private_key(pem, secret)
     except (ValueError, TypeError, UnsupportedAlgorithm):
