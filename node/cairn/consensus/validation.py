@@ -156,12 +156,6 @@ def check_transaction_sanity(transaction: Transaction, params: NetworkParams) ->
             amount=transaction.amount,
             fee=transaction.fee,
         )
-    if transaction.sequence == U64_MAX:
-        raise RuleError(
-            Rule.SEQUENCE_MISMATCH,
-            f"sequence {U64_MAX} has no successor",
-            sequence=transaction.sequence,
-        )
 
 
 def check_signatures(transactions: Iterable[Transaction]) -> None:
