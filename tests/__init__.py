@@ -1,0 +1,1 @@
+"""Cairn's tests. Each is a sentence about one behaviour."""

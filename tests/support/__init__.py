@@ -1,0 +1,1 @@
+"""What tests share: builders of keys, transactions and blocks."""
