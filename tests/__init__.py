@@ -1,1 +1,1 @@
-"""Cairn's tests. Each is a sentence about one behaviour."""
+"""The tests of Cairn; a package, so that its helpers import as `tests.support.…`."""

@@ -1,1 +1,1 @@
-"""What tests share: builders of keys, transactions and blocks."""
+"""What several kinds of tests share."""
