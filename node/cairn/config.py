@@ -124,9 +124,7 @@ class MinerSection:
 class LogSection:
     """`[log]`."""
 
-    level: str = field(
-        default="info", metadata={"choices": ("debug", "info", "warning", "error")}
-    )
+    level: str = field(default="info", metadata={"choices": ("debug", "info", "warning", "error")})
     format: str = field(default="auto", metadata={"choices": ("auto", "text", "json", "journal")})
     """`auto`: journal under systemd, text otherwise."""
 
@@ -212,7 +210,9 @@ def load_config(
     params = _load_params(sections["node"].network, faults)
     faults += _check_together(sections)
     if faults or params is None:
-        raise ConfigError("\n".join([f"{len(faults)} fault(s) in the configuration {file}:", *faults]))
+        raise ConfigError(
+            "\n".join([f"{len(faults)} fault(s) in the configuration {file}:", *faults])
+        )
     return Config(**sections, params=params)
 
 
@@ -330,4 +330,6 @@ def _check_together(sections: Mapping[str, Any]) -> list[str]:
 
 
 def _is_plain_name(name: str) -> bool:
-    return all(character.isascii() and (character.isalnum() or character in "-._") for character in name)
+    return all(
+        character.isascii() and (character.isalnum() or character in "-._") for character in name
+    )

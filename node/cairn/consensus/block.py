@@ -94,9 +94,7 @@ def block_leaves(coinbase: Coinbase, transactions: Sequence[Transaction]) -> lis
     return [coinbase.encode(), *(transaction.raw for transaction in transactions)]
 
 
-def build_block(
-    header: Header, coinbase: Coinbase, transactions: Sequence[Transaction]
-) -> Block:
+def build_block(header: Header, coinbase: Coinbase, transactions: Sequence[Transaction]) -> Block:
     """The block of these parts. Its bytes are made here; nothing is checked."""
     parts = [header.encode(), coinbase.encode(), len(transactions).to_bytes(4, "big")]
     raw = b"".join([*parts, *(transaction.raw for transaction in transactions)])

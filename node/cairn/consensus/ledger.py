@@ -75,9 +75,7 @@ def apply_transaction(state: dict[bytes, Account], transaction: Transaction) -> 
     """Moves the amount and takes the fee, in place. Raises RuleError, changing nothing."""
     sender = state.get(transaction.sender, EMPTY_ACCOUNT)
     check_spendable(transaction, sender)
-    state[transaction.sender] = Account(
-        sender.balance - transaction.cost, sender.next_sequence + 1
-    )
+    state[transaction.sender] = Account(sender.balance - transaction.cost, sender.next_sequence + 1)
     _credit(state, transaction.recipient, transaction.amount)
 
 

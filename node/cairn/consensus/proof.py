@@ -67,8 +67,9 @@ def verify_proof(
         proof.transaction, proof.leaf_index, proof.leaf_count, proof.path, header.merkle_root
     ):
         raise _bad_proof(f"the merkle path does not lead to the root of block {proof.height}")
-    transaction = decode_transaction(proof.transaction, params.network_id())
-    check_signature(transaction)
+    network_id = params.network_id()
+    transaction = decode_transaction(proof.transaction, network_id)
+    check_signature(transaction, network_id)
     following = headers[proof.height - 1 :]
     return ProofResult(
         transaction_id=transaction.id,

@@ -75,17 +75,15 @@ class Transaction:
     """Address of the public key, 20 bytes."""
     raw: bytes
     """The canonical bytes, signature included."""
-    signing_message: bytes
+
+    def signing_message(self, network_id: bytes) -> bytes:
+        """The bytes the sender signed: tag, network id, all bytes before the signature."""
+        return _TAG + network_id + self.raw[:-SIGNATURE_BYTES]
 
     @property
     def cost(self) -> int:
         """What the sender's balance must hold: amount + fee, base units."""
         return self.amount + self.fee
-
-    @property
-    def fee_rate(self) -> tuple[int, int]:
-        """(fee, bytes): compare two as fractions; see `chain.pool`."""
-        return self.fee, len(self.raw)
 
 
 def attach_signature(
@@ -134,6 +132,5 @@ def decode_transaction_at(buffer: bytes, start: int, network_id: bytes) -> tuple
         id=sha256d(message),
         sender=address_of(public_key),
         raw=buffer[start : reader.offset],
-        signing_message=message,
     )
     return transaction, reader.offset

@@ -4,7 +4,7 @@
 `ledger.apply_block` then needs the state. Signatures come between, as they cost most.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cairn.consensus.block import Block, Header
@@ -158,17 +158,10 @@ def check_transaction_sanity(transaction: Transaction, params: NetworkParams) ->
         )
 
 
-def check_signatures(transactions: Iterable[Transaction]) -> None:
-    """Raises RuleError `signature-invalid` at the first transaction not signed by its sender."""
-    for transaction in transactions:
-        check_signature(transaction)
-
-
-def check_signature(transaction: Transaction) -> None:
+def check_signature(transaction: Transaction, network_id: bytes) -> None:
     """Raises RuleError `signature-invalid` unless the sender signed exactly these bytes."""
-    if not verify_signature(
-        transaction.public_key, transaction.signing_message, transaction.signature
-    ):
+    message = transaction.signing_message(network_id)
+    if not verify_signature(transaction.public_key, message, transaction.signature):
         raise RuleError(
             Rule.SIGNATURE_INVALID,
             f"the signature of {transaction.id.hex()} is not its sender's (P-256, low s)",
