@@ -64,5 +64,5 @@ def test_refuses_a_name_that_would_need_quoting(mariadb: PrivateMariaDB) -> None
 
 
 def test_names_the_package_that_brings_a_missing_server() -> None:
-    with pytest.raises(MariaDBError, match="apt-get install .* mariadb-server-core"):
+    with pytest.raises(MariaDBError, match=r"apt-get install .* mariadb-server-core"):
         find_program("mariadb-server-core", "cairn-no-such-database-server")
