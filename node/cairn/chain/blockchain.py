@@ -1,0 +1,376 @@
+"""The chain of most work: which blocks are stored, which are followed, what state results.
+
+Every change of the active chain, and of the pool with it, is one database transaction. A
+block that breaks a rule leaves the tip where it was.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from cairn.chain.orphans import OrphanBlocks
+from cairn.chain.pool import Pool
+from cairn.chain.signatures import SignatureChecker
+from cairn.chain.store import BlockEntry, BlockStatus, ChainStore
+from cairn.consensus.block import Block, decode_block
+from cairn.consensus.errors import Rule, RuleError
+from cairn.consensus.ledger import (
+    Account,
+    apply_block,
+    genesis_accounts,
+    revert_block,
+    touched_addresses,
+)
+from cairn.consensus.params import NetworkParams
+from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work, work_of
+from cairn.consensus.transaction import Transaction, decode_transaction
+from cairn.consensus.validation import (
+    MEDIAN_TIME_BLOCKS,
+    ParentContext,
+    check_block_sanity,
+    check_header,
+)
+
+_REMEMBERED_CONTEXTS = 4_096
+_BRANCH_STEP = 256
+"""Entries read at once when walking a branch back to its fork point."""
+
+
+class BlockFate(Enum):
+    """What became of a block that was offered."""
+
+    ACCEPTED = "accepted"
+    """It is in the active chain."""
+    STORED = "stored"
+    """Sound as far as checked, on a branch that is not followed."""
+    DUPLICATE = "duplicate"
+    """Known already."""
+    ORPHAN = "orphan"
+    """Its parent is unknown; held for a while in memory."""
+    LATER = "later"
+    """Its timestamp is still too far ahead; it may be offered again."""
+    INVALID = "invalid"
+    """It breaks a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainChange:
+    """How the active chain moved, once."""
+
+    fork: BlockEntry
+    """The last block that old and new chain share."""
+    disconnected: tuple[Block, ...]
+    """Newest first."""
+    connected: tuple[Block, ...]
+    """Oldest first; its last is the new tip."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """What became of an offered block, and every move of the chain that followed."""
+
+    fate: BlockFate
+    problem: RuleError | None = None
+    changes: tuple[ChainChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedReorganisation:
+    """A branch with more work that policy keeps the node from following."""
+
+    branch_tip: bytes
+    limit: int
+    """It would undo more blocks of the active chain than this."""
+
+
+class Blockchain:
+    """Blocks in a store, the pool that goes with them, and the rules that move the tip.
+
+    Not thread-safe: the writer alone calls it. A store error leaves the object out of step
+    with the database; call `reload` before anything else then.
+    """
+
+    def __init__(
+        self,
+        store: ChainStore,
+        params: NetworkParams,
+        pool: Pool,
+        signatures: SignatureChecker,
+        max_reorg_blocks: int = 100,
+    ) -> None:
+        self.params = params
+        self.genesis = params.genesis_block()
+        self.network_id = self.genesis.hash
+        self.pool = pool
+        self.refused_reorganisation: RefusedReorganisation | None = None
+        self._store = store
+        self._signatures = signatures
+        self._max_reorg_blocks = max_reorg_blocks
+        self._orphans = OrphanBlocks()
+        self._contexts: OrderedDict[bytes, ParentContext] = OrderedDict()
+        self._tip: BlockEntry | None = None
+
+    @property
+    def tip(self) -> BlockEntry:
+        """The active chain's last block."""
+        if self._tip is None:
+            raise RuntimeError("Blockchain.reload has not been called")
+        return self._tip
+
+    def reload(self, now: int) -> None:
+        """Reads tip and pool from the store, and makes the genesis block in an empty one."""
+        self._contexts.clear()
+        self._tip = self._store.tip() or self._create_genesis(now)
+        self._restore_pool()
+        self._follow_best(now)
+
+    def _create_genesis(self, now: int) -> BlockEntry:
+        header = self.genesis.header
+        entry = BlockEntry(self.genesis.hash, header, work_of(header.bits), BlockStatus.STORED)
+        with self._store.transaction():
+            self._store.insert_block(entry, self.genesis, now)
+            self._store.connect_block(self.genesis, genesis_accounts(self.params))
+        return replace(entry, status=BlockStatus.ACTIVE)
+
+    def _restore_pool(self) -> None:
+        rows = [
+            (decode_transaction(row.raw, self.network_id), row.received_at)
+            for row in self._store.load_pool()
+        ]
+        accounts = self._store.load_accounts({transaction.sender for transaction, _ in rows})
+        change = self.pool.restore(rows, accounts)
+        if change.removed:
+            with self._store.transaction():
+                self._store.change_pool((), change.removed)
+
+    # -- questions ---------------------------------------------------------------------------
+
+    def context_of(self, block_hash: bytes) -> ParentContext | None:
+        """What a child of this block is judged against; None when the block is not stored."""
+        if block_hash in self._contexts:
+            return self._contexts[block_hash]
+        entries = self._store.ancestors(block_hash, MEDIAN_TIME_BLOCKS)
+        if not entries:
+            return None
+        times = tuple(entry.header.timestamp for entry in reversed(entries))
+        return self._remember(ParentContext(block_hash, entries[0].height, times[-1], times))
+
+    # -- accepting ---------------------------------------------------------------------------
+
+    def accept_block(self, block: Block, now: int) -> BlockResult:
+        """Checks, stores and perhaps follows a block, then the orphans that waited for it."""
+        result = self._accept_one(block, now)
+        if result.fate not in (BlockFate.ACCEPTED, BlockFate.STORED):
+            return result
+        changes = list(result.changes)
+        parents = [block.hash]
+        while parents:
+            for orphan in self._orphans.take_children(parents.pop()):
+                followed = self._accept_one(orphan, now)
+                changes += followed.changes
+                if followed.fate in (BlockFate.ACCEPTED, BlockFate.STORED):
+                    parents.append(orphan.hash)
+        return replace(result, changes=tuple(changes))
+
+    def _accept_one(self, block: Block, now: int) -> BlockResult:
+        known = self._store.entry(block.hash)
+        if known is not None and known.status is not BlockStatus.INVALID:
+            return BlockResult(BlockFate.DUPLICATE)
+        try:
+            if known is not None:
+                raise RuleError(Rule.BLOCK_INVALID, f"{block.hash.hex()} is known to be invalid")
+            parent = self._store.entry(block.header.previous_hash)
+            if parent is None:
+                return self._hold_orphan(block)
+            if parent.status is BlockStatus.INVALID:
+                raise RuleError(
+                    Rule.PARENT_INVALID, f"parent {parent.hash.hex()} is known to be invalid"
+                )
+            self._check_without_state(block, now)
+        except RuleError as error:
+            too_new = error.rule is Rule.TIMESTAMP_TOO_NEW
+            return BlockResult(BlockFate.LATER if too_new else BlockFate.INVALID, error)
+        work = parent.chain_work + work_of(block.header.bits)
+        entry = BlockEntry(block.hash, block.header, work, BlockStatus.STORED)
+        return self._store_and_follow(entry, block, now)
+
+    def _hold_orphan(self, block: Block) -> BlockResult:
+        """Orphans must show work at least, or holding them would cost a sender nothing."""
+        limit = self.params.target_limit
+        if bits_to_target(block.header.bits) > bits_to_target(limit):
+            raise RuleError(
+                Rule.BITS_MISMATCH,
+                f"bits {block.header.bits:#010x} are easier than the limit {limit:#010x}",
+                bits=block.header.bits,
+                limit=limit,
+            )
+        check_proof_of_work(block.hash, block.header.bits)
+        self._orphans.hold(block)
+        parent = block.header.previous_hash.hex()
+        problem = RuleError(Rule.PARENT_UNKNOWN, f"parent {parent} is not known here")
+        return BlockResult(BlockFate.ORPHAN, problem)
+
+    def _check_without_state(self, block: Block, now: int) -> None:
+        context = self.context_of(block.header.previous_hash)
+        if context is None:
+            raise RuntimeError("a stored parent has no ancestors: the database is damaged")
+        check_header(block.header, block.hash, context, self.params, now)
+        check_block_sanity(block, self.params)
+
+    def _store_and_follow(self, entry: BlockEntry, block: Block, now: int) -> BlockResult:
+        try:
+            with self._store.transaction():
+                self._store.insert_block(entry, block, now)
+                change = self._switch_to(entry, now, {block.hash: block})
+        except _BranchInvalid as error:
+            # Rolled back whole, the new block included: keep it, so that it is known as bad.
+            with self._store.transaction():
+                self._store.insert_block(entry, block, now)
+            self._mark_invalid(error.block_hash)
+            changes = self._follow_best(now)
+            return BlockResult(BlockFate.INVALID, error.problem, changes)
+        if change is None:
+            return BlockResult(BlockFate.STORED)
+        self._moved(change, entry)
+        return BlockResult(BlockFate.ACCEPTED, None, (change,))
+
+    def _follow_best(self, now: int) -> tuple[ChainChange, ...]:
+        """Switches to stored branches with more work, heaviest first, until none is left."""
+        changes = []
+        while True:
+            for entry in self._store.heavier_stored(self.tip.chain_work):
+                try:
+                    with self._store.transaction():
+                        change = self._switch_to(entry, now, {})
+                except _BranchInvalid as error:
+                    self._mark_invalid(error.block_hash)
+                    break
+                if change is not None:
+                    self._moved(change, entry)
+                    changes.append(change)
+                    break
+            else:
+                return tuple(changes)
+
+    def _moved(self, change: ChainChange, tip: BlockEntry) -> None:
+        """The database transaction is committed: what is in memory may follow."""
+        self._tip = replace(tip, status=BlockStatus.ACTIVE)
+        if self.refused_reorganisation and change.disconnected:
+            self.refused_reorganisation = None
+        for block in change.connected:
+            parent = self.context_of(block.header.previous_hash)
+            if parent is not None:
+                self._remember(parent.extended_by(block.header, block.hash))
+
+    def _remember(self, context: ParentContext) -> ParentContext:
+        self._contexts[context.hash] = context
+        if len(self._contexts) > _REMEMBERED_CONTEXTS:
+            self._contexts.popitem(last=False)
+        return context
+
+    # -- moving the tip, inside a database transaction ----------------------------------------
+
+    def _switch_to(
+        self, entry: BlockEntry, now: int, at_hand: Mapping[bytes, Block]
+    ) -> ChainChange | None:
+        """Makes `entry` the tip if it has more work and policy allows; None if it stays."""
+        if entry.chain_work <= self.tip.chain_work:
+            return None
+        lowest_fork = self.tip.height - self._max_reorg_blocks
+        branch, fork = self._branch_of(entry, lowest_fork)
+        if fork is None:
+            self.refused_reorganisation = RefusedReorganisation(entry.hash, self._max_reorg_blocks)
+            return None
+        depth = self.tip.height - fork.height
+        disconnected: list[Block] = []
+        connected: list[Block] = []
+        accounts: dict[bytes, Account] = {}
+        for active in self._store.ancestors(self.tip.hash, depth):
+            disconnected.append(self._disconnect(active, accounts))
+        for step in branch:
+            block = at_hand.get(step.hash) or self._load_block(step.hash)
+            try:
+                self._connect(block, accounts)
+            except RuleError as error:
+                raise _BranchInvalid(step.hash, error) from error
+            connected.append(block)
+        self._move_pool(disconnected, connected, accounts, now)
+        return ChainChange(fork, tuple(disconnected), tuple(connected))
+
+    def _branch_of(
+        self, entry: BlockEntry, lowest_fork: int
+    ) -> tuple[list[BlockEntry], BlockEntry | None]:
+        """The branch that ends in `entry`, oldest first, and the active block it forks from.
+
+        None for the fork when it lies below height `lowest_fork`.
+        """
+        branch = [entry]
+        if entry.header.previous_hash == self.tip.hash:
+            return branch, self.tip
+        while True:
+            steps = self._store.ancestors(branch[-1].header.previous_hash, _BRANCH_STEP)
+            for step in steps:
+                if step.height < lowest_fork:
+                    return branch[::-1], None
+                if step.status is BlockStatus.ACTIVE:
+                    return branch[::-1], step
+                branch.append(step)
+            if not steps:
+                raise RuntimeError("a stored branch has no root: the database is damaged")
+
+    def _connect(self, block: Block, changed: dict[bytes, Account]) -> None:
+        self._signatures.check(block.transactions)
+        before = self._store.load_accounts(touched_addresses(block))
+        after = apply_block(before, block, self.params)
+        self._store.connect_block(block, after)
+        changed.update(after)
+
+    def _disconnect(self, entry: BlockEntry, changed: dict[bytes, Account]) -> Block:
+        block = self._load_block(entry.hash)
+        after = self._store.load_accounts(touched_addresses(block))
+        before = revert_block(after, block)
+        self._store.disconnect_block(block, before)
+        changed.update(before)
+        return block
+
+    def _load_block(self, block_hash: bytes) -> Block:
+        raw = self._store.load_block_bytes(block_hash)
+        if raw is None:
+            raise RuntimeError(f"block {block_hash.hex()} has lost its body: run `cairn doctor`")
+        return decode_block(raw, self.network_id, self.params.max_block_bytes)
+
+    def _move_pool(
+        self,
+        disconnected: Sequence[Block],
+        connected: Sequence[Block],
+        accounts: Mapping[bytes, Account],
+        now: int,
+    ) -> None:
+        mined = [transaction for block in connected for transaction in block.transactions]
+        mined_ids = {transaction.id for transaction in mined}
+        returned = [
+            transaction
+            for transaction in _in_chain_order(disconnected)
+            if transaction.id not in mined_ids
+        ]
+        change = self.pool.follow(accounts, mined, returned, now)
+        self._store.change_pool(change.rows(), change.removed - mined_ids)
+
+    def _mark_invalid(self, block_hash: bytes) -> None:
+        with self._store.transaction():
+            descendants = self._store.descendants(block_hash)
+            self._store.mark_invalid([block_hash, *(entry.hash for entry in descendants)])
+
+
+class _BranchInvalid(Exception):
+    """A signal to roll the database transaction back; nobody outside sees it."""
+
+    def __init__(self, block_hash: bytes, problem: RuleError) -> None:
+        super().__init__(str(problem))
+        self.block_hash = block_hash
+        self.problem = problem
+
+
+def _in_chain_order(disconnected: Sequence[Block]) -> list[Transaction]:
+    return [transaction for block in reversed(disconnected) for transaction in block.transactions]

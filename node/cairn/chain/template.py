@@ -1,0 +1,53 @@
+"""A block that waits for its nonce: what a miner works on."""
+
+from dataclasses import dataclass
+
+from cairn.chain.blockchain import Blockchain
+from cairn.chain.pool import BLOCK_OVERHEAD_BYTES
+from cairn.consensus.block import Block, Coinbase, Header, build_block, build_header
+from cairn.consensus.ledger import total_fees
+from cairn.consensus.transaction import Transaction
+from cairn.consensus.validation import next_bits
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTemplate:
+    """The parts of a valid block, but for its nonce."""
+
+    header: Header
+    coinbase: Coinbase
+    transactions: tuple[Transaction, ...]
+
+    def solved(self, nonce: int) -> Block:
+        """The block with this nonce (u64); whether it meets the target is for others."""
+        header = Header(
+            self.header.height,
+            self.header.previous_hash,
+            self.header.merkle_root,
+            self.header.timestamp,
+            self.header.bits,
+            nonce,
+        )
+        return build_block(header, self.coinbase, self.transactions)
+
+
+def build_template(
+    chain: Blockchain, recipient: bytes, now: int, extra: bytes = b""
+) -> BlockTemplate:
+    """A block on the present tip that pays `recipient` (20 bytes) subsidy and fees.
+
+    Takes the waiting transactions that pay best per byte. The timestamp is `now`, or one
+    second past the median of the last blocks where the clock lags behind it.
+    """
+    parent = chain.context_of(chain.tip.hash)
+    if parent is None:
+        raise RuntimeError("the tip is not stored: the database is damaged")
+    height = parent.height + 1
+    room = chain.params.max_block_bytes - BLOCK_OVERHEAD_BYTES
+    transactions = tuple(chain.pool.select(room))
+    reward = chain.params.subsidy(height) + total_fees(transactions)
+    coinbase = Coinbase(recipient, reward, extra)
+    timestamp = max(now, parent.median_time + 1)
+    bits = next_bits(parent, chain.params)
+    header = build_header(parent.hash, height, timestamp, bits, coinbase, transactions)
+    return BlockTemplate(header, coinbase, transactions)
