@@ -102,7 +102,7 @@ def parse_genesis(text: str) -> NetworkParams:
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
         raise _bad_genesis(f"not TOML: {error}") from None
     wanted = {field.name for field in fields(NetworkParams)}
     if unknown := sorted(set(table) - wanted):
@@ -134,7 +134,7 @@ def _parse_allocations(table: object, prefix: str) -> tuple[tuple[bytes, int], .
 
 
 def _check_together(params: NetworkParams) -> None:
-    if bits_to_target(params.initial_target) > bits_to_target(params.target_limit):
+    if _checked_target(params, "initial_target") > _checked_target(params, "target_limit"):
         raise _bad_genesis("initial_target is easier than target_limit")
     allocated = sum(amount for _, amount in params.allocations)
     halvings = (params.initial_subsidy >> halving for halving in range(64))
@@ -143,6 +143,13 @@ def _check_together(params: NetworkParams) -> None:
         raise _bad_genesis(f"allocations and subsidies reach {supply}, at most {MAX_SUPPLY}")
     if params.max_data_bytes + 1_000 > params.max_block_bytes:
         raise _bad_genesis("max_data_bytes leaves no room in max_block_bytes")
+
+
+def _checked_target(params: NetworkParams, name: str) -> int:
+    try:
+        return bits_to_target(getattr(params, name))
+    except RuleError as error:
+        raise _bad_genesis(f"{name}: {error.detail}") from None
 
 
 def _checked_text(name: str, value: object, pattern: re.Pattern[str]) -> str:
