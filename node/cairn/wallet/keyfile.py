@@ -100,7 +100,7 @@ def _create_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.link(temporary, path)
     finally:
-        os.unlink(temporary)
+        temporary.unlink()
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)  # else a crash may forget a key that money was already sent to
