@@ -37,6 +37,9 @@ def save_key(path: Path, key: AccountKey, passphrase: str | None = None) -> None
     pem = _to_pem(key, passphrase)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
         _create_whole(path, pem)
     except FileExistsError:
         raise WalletError(
@@ -44,10 +47,7 @@ def save_key(path: Path, key: AccountKey, passphrase: str | None = None) -> None
             f"give another path, or set it aside: mv {_quoted(path)} {_quoted(path)}.old",
         ) from None
     except OSError as error:
-        raise WalletError(
-            f"cannot write the key file {path}: {error.strerror}",
-            f"use a folder you own: ls -ld {_quoted(path.parent)}",
-        ) from None
+        raise _unwritable(path, error) from None
 
 
 def load_key(path: Path, passphrase: str | None = None) -> AccountKey:
@@ -111,7 +111,7 @@ def _create_whole(path: Path, content: bytes) -> None:
 def _read_private(path: Path) -> bytes:
     try:
         # non-blocking, so that a pipe in the key's place cannot hang the caller
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise WalletError(f"there is no key file at {path}", "make one: cairn wallet new") from None
     except OSError as error:
@@ -119,22 +119,34 @@ def _read_private(path: Path) -> bytes:
             f"cannot read the key file {path}: {error.strerror}",
             f"run as its owner: ls -l {_quoted(path)}",
         ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise WalletError(f"{path} is not a regular file", "give the path of a key file")
-        if status.st_mode & _OTHERS:
-            raise WalletError(
-                f"{path} is open to others than its owner (mode {status.st_mode & 0o777:04o})",
-                f"chmod 600 {_quoted(path)}",
-            )
-        content = file.read(_MAX_KEY_FILE_BYTES + 1)
+    try:
+        _check_private(path, os.fstat(descriptor).st_mode)
+        content = os.read(descriptor, _MAX_KEY_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _MAX_KEY_FILE_BYTES:
         raise WalletError(
             f"{path} is larger than any key file ({_MAX_KEY_FILE_BYTES} bytes)",
             "give the path of a key file",
         )
     return content
+
+
+def _check_private(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise WalletError(f"{path} is not a regular file", "give the path of a key file")
+    if mode & _OTHERS:
+        raise WalletError(
+            f"{path} is open to others than its owner (mode {mode & 0o777:04o})",
+            f"chmod 600 {_quoted(path)}",
+        )
+
+
+def _unwritable(path: Path, error: OSError) -> WalletError:
+    return WalletError(
+        f"cannot write the key file {path}: {error.strerror}",
+        f"use a folder you own: ls -ld {_quoted(path.parent)}",
+    )
 
 
 def _kind_of(key: object) -> str:
