@@ -1,0 +1,331 @@
+"""The doctor: what the stored blocks say the state must be, against the state that is stored.
+
+Block bytes are the truth. Accounts, the index of mined transactions, block statuses and the
+columns that repeat what bytes say are derived, and compared row by row.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from cairn.chain.audit_store import AuditStore, IndexRow, StoredPoolRow
+from cairn.chain.findings import DEFAULT_LISTED, Findings, Kind
+from cairn.chain.replay import Branch, Replay, Replayer, status_name
+from cairn.chain.signatures import SignatureChecker
+from cairn.chain.store import BlockStatus
+from cairn.consensus.block import Block
+from cairn.consensus.crypto import encode_address
+from cairn.consensus.encoding import U64_MAX
+from cairn.consensus.errors import RuleError
+from cairn.consensus.ledger import EMPTY_ACCOUNT, Account
+from cairn.consensus.params import NetworkParams
+from cairn.consensus.transaction import Transaction, decode_transaction
+
+_INDEX_FIELDS = ("id", "sender", "recipient", "amount", "fee", "raw")
+_POOL_FIELDS = ("id", "sender", "recipient", "sequence", "amount", "fee")
+_POOL_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """How thorough an audit is."""
+
+    max_reorg_blocks: int = 100
+    """As the node's policy has it: a branch that forks deeper is not followed, by intent."""
+    listed_per_kind: int = DEFAULT_LISTED
+    with_signatures: bool = True
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What was looked at, and what differs."""
+
+    findings: Findings
+    blocks: int
+    height: int
+    """Of the tip that follows from the blocks; -1 when there are none."""
+    tip: bytes
+    transactions: int
+    accounts: int
+    """Compared; 0 when the state could not be compared."""
+    waiting: int
+    """Pool rows looked at."""
+    is_state_compared: bool
+    refused_branch: bytes
+    """Tip of a heavier branch that policy keeps the node from following; empty when none."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing differs."""
+        return self.findings.total == 0
+
+
+def audit(
+    store: AuditStore,
+    params: NetworkParams,
+    options: AuditOptions = AuditOptions(),
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> AuditReport:
+    """Replays all stored blocks and compares. `on_progress` is told how many blocks are done."""
+    findings = Findings(options.listed_per_kind)
+    checker = SignatureChecker(params.network_id(), options.threads, remembered=4_096)
+    try:
+        signatures = checker if options.with_signatures else None
+        check_network(store, params, findings)
+        index = _IndexComparison(store.index_rows(), findings)
+        replay = Replayer(store, params, findings, signatures, on_progress).run(index.compare)
+        if replay.is_state_known:
+            index.finish()
+        expected, refused = expected_tip(replay, options.max_reorg_blocks)
+        compare_statuses(store, replay, expected, findings)
+        accounts = 0
+        if replay.is_state_known and expected is not None:
+            accounts = compare_accounts(store, replay.accounts_at(expected), params, findings)
+        waiting = PoolCheck(store, params, replay, expected, findings, signatures).run()
+    finally:
+        checker.close()
+    return AuditReport(
+        findings=findings,
+        blocks=replay.blocks,
+        height=expected.height if expected else -1,
+        tip=expected.context.hash if expected else b"",
+        transactions=replay.transactions,
+        accounts=accounts,
+        waiting=waiting,
+        is_state_compared=replay.is_state_known,
+        refused_branch=refused,
+    )
+
+
+def check_network(store: AuditStore, params: NetworkParams, findings: Findings) -> None:
+    """Notes a database of another network; one that says none is new, or lost its word."""
+    stored = store.network_id()
+    wanted = params.network_id()
+    if stored != wanted and (stored is not None or store.block_count()):
+        named = stored.hex() if stored else "none"
+        findings.add(Kind.NETWORK, "network id", named, wanted.hex())
+
+
+def expected_tip(replay: Replay, max_reorg_blocks: int) -> tuple[Branch | None, bytes]:
+    """The branch the node should follow, and the tip of a heavier one that policy refuses."""
+    best, active = replay.best, replay.best_active
+    if best is None or active is None:
+        return best, b""
+    if active.height - best.active_height > max_reorg_blocks:
+        return active, best.context.hash
+    return best, b""
+
+
+def compare_statuses(
+    store: AuditStore, replay: Replay, expected: Branch | None, findings: Findings
+) -> None:
+    """Notes blocks of the expected chain that are not marked ACTIVE, and others that are."""
+    path = replay.path(expected) if expected else []
+    unfit = replay.unreadable | replay.unreachable | replay.invalid
+    for row in store.blocks():
+        where = f"block {row.height} ({row.hash.hex()[:16]}…)"
+        on_path = row.height < len(path) and path[row.height] == row.hash
+        if on_path and row.status == BlockStatus.STORED:
+            findings.add(Kind.BLOCK_STATUS, where, "stored", "active: it is in the chain")
+        elif not on_path and row.status == BlockStatus.ACTIVE and row.hash not in unfit:
+            findings.add(Kind.CHAIN_TIP, where, status_name(row.status), "not in the chain")
+
+
+def compare_accounts(
+    store: AuditStore,
+    expected: Iterable[tuple[bytes, Account]],
+    params: NetworkParams,
+    findings: Findings,
+) -> int:
+    """Compares accounts, both sorted by address; returns how many are right."""
+    stored_rows, right = iter(store.accounts()), 0
+    stored = next(stored_rows, None)
+    for address, account in expected:
+        while stored is not None and stored[0] < address:
+            _note_extra_account(stored, params, findings)
+            stored = next(stored_rows, None)
+        name = encode_address(params.address_prefix, address)
+        if stored is None or stored[0] != address:
+            findings.add(Kind.ACCOUNT_MISSING, name, "no account", _account_text(account))
+            continue
+        if stored[1] != account:
+            text = _account_text(stored[1])
+            findings.add(Kind.ACCOUNT_DIFFERENT, name, text, _account_text(account))
+        else:
+            right += 1
+        stored = next(stored_rows, None)
+    while stored is not None:
+        _note_extra_account(stored, params, findings)
+        stored = next(stored_rows, None)
+    return right
+
+
+def _note_extra_account(
+    stored: tuple[bytes, Account], params: NetworkParams, findings: Findings
+) -> None:
+    name = encode_address(params.address_prefix, stored[0])
+    findings.add(Kind.ACCOUNT_EXTRA, name, _account_text(stored[1]), "no account")
+
+
+def _account_text(account: Account) -> str:
+    return f"balance {account.balance}, next sequence {account.next_sequence}"
+
+
+class _IndexComparison:
+    """Walks the index beside the blocks, both by height."""
+
+    def __init__(self, rows: Iterator[IndexRow], findings: Findings) -> None:
+        self._groups = groupby(rows, key=lambda row: row.height)
+        self._findings = findings
+        self._height = -1
+        self._rows: list[IndexRow] = []
+        self._advance()
+
+    def compare(self, block: Block) -> None:
+        """Compares the index at this block's height; blocks come by height."""
+        height = block.header.height
+        while self._rows and self._height < height:
+            self._note_extra()
+        found = {row.position: row for row in self._rows} if self._height == height else {}
+        if found:
+            self._advance()
+        for position, transaction in enumerate(block.transactions):
+            row = found.pop(position, None)
+            where = f"transaction {transaction.id.hex()} at block {height}, position {position}"
+            if row is None:
+                self._findings.add(Kind.INDEX_MISSING, where, "no row", "a row")
+                continue
+            for name in _INDEX_FIELDS:
+                self._compare_field(where, row, transaction, name)
+        for row in found.values():
+            self._note_row(row)
+
+    def finish(self) -> None:
+        """Notes what the index has above the last block."""
+        while self._rows:
+            self._note_extra()
+
+    def _compare_field(
+        self, where: str, row: IndexRow, transaction: Transaction, name: str
+    ) -> None:
+        stored, expected = getattr(row, name), getattr(transaction, name)
+        if stored != expected:
+            self._findings.add(
+                Kind.INDEX_DIFFERENT, f"{where}, {name}", _shown(stored), _shown(expected)
+            )
+
+    def _note_extra(self) -> None:
+        for row in self._rows:
+            self._note_row(row)
+        self._advance()
+
+    def _note_row(self, row: IndexRow) -> None:
+        where = f"transaction {row.id.hex()} at block {row.height}, position {row.position}"
+        self._findings.add(Kind.INDEX_EXTRA, where, "a row", "no row")
+
+    def _advance(self) -> None:
+        height, rows = next(self._groups, (-1, iter(())))
+        self._height, self._rows = height, list(rows)
+
+
+class PoolCheck:
+    """Checks every waiting transaction against its bytes, the chain and its sender's account."""
+
+    def __init__(
+        self,
+        store: AuditStore,
+        params: NetworkParams,
+        replay: Replay,
+        tip: Branch | None,
+        findings: Findings,
+        signatures: SignatureChecker | None,
+    ) -> None:
+        self._store = store
+        self._network_id = params.network_id()
+        self._replay = replay
+        self._tip = tip
+        self._findings = findings
+        self._signatures = signatures
+        self.unfit: set[bytes] = set()
+        """Row ids that must go."""
+        self.sound: list[tuple[StoredPoolRow, Transaction]] = []
+        """Rows whose bytes are good and can be mined, with damaged columns or not."""
+
+    def run(self) -> int:
+        """Checks all; returns how many rows there are."""
+        count = 0
+        batch: list[StoredPoolRow] = []
+        for row in self._store.pool():
+            count += 1
+            batch.append(row)
+            if len(batch) == _POOL_BATCH:
+                self._check_batch(batch)
+                batch = []
+        self._check_batch(batch)
+        if self._replay.is_state_known:
+            self._check_spendable()
+        return count
+
+    def _check_batch(self, rows: list[StoredPoolRow]) -> None:
+        decoded: list[tuple[StoredPoolRow, Transaction]] = []
+        for row in rows:
+            try:
+                decoded.append((row, decode_transaction(row.raw, self._network_id)))
+            except RuleError as error:
+                self._drop(row, str(error), "a transaction's bytes")
+        transactions = [transaction for _, transaction in decoded]
+        mined = self._store.mined_ids({transaction.id for transaction in transactions})
+        if self._signatures is None:
+            faults: list[RuleError | None] = [None] * len(transactions)
+        else:
+            faults = self._signatures.faults(transactions)
+        for (row, transaction), fault in zip(decoded, faults, strict=True):
+            if fault is not None:
+                self._drop(row, str(fault), "a valid signature")
+            elif transaction.id in mined:
+                self._drop(row, "waiting", "not waiting: it is mined")
+            else:
+                self._check_columns(row, transaction)
+                self.sound.append((row, transaction))
+
+    def _check_columns(self, row: StoredPoolRow, transaction: Transaction) -> None:
+        expected = {name: getattr(transaction, name) for name in _POOL_FIELDS}
+        expected["size_bytes"] = len(transaction.raw)
+        for name, value in expected.items():
+            stored = getattr(row, name)
+            if stored != value:
+                where = f"waiting transaction {row.id.hex()}, {name}"
+                self._findings.add(Kind.POOL, where, _shown(stored), _shown(value))
+
+    def _check_spendable(self) -> None:
+        """Sequences not used up, and a balance for all that a sender has waiting."""
+        spent: dict[bytes, int] = {}
+        self.sound.sort(key=lambda item: (item[1].sender, item[1].sequence))
+        kept = []
+        for row, transaction in self.sound:
+            account = EMPTY_ACCOUNT
+            if self._tip is not None:
+                account = self._replay.account_at(self._tip, transaction.sender)
+            if transaction.sequence < account.next_sequence:
+                expected = f"{account.next_sequence} or more"
+                self._drop(row, f"sequence {transaction.sequence}", expected)
+                continue
+            total = spent.get(transaction.sender, 0) + transaction.cost
+            spent[transaction.sender] = min(total, U64_MAX)
+            if total > account.balance:
+                stored = f"{total} to be spent with those before it"
+                self._drop(row, stored, f"at most the balance {account.balance}")
+                continue
+            kept.append((row, transaction))
+        self.sound = kept
+
+    def _drop(self, row: StoredPoolRow, stored: str, expected: str) -> None:
+        self.unfit.add(row.id)
+        self._findings.add(Kind.POOL, f"waiting transaction {row.id.hex()}", stored, expected)
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, bytes):
+        return str(value)
+    return value.hex() if len(value) <= 64 else f"{value[:32].hex()}… ({len(value)} bytes)"

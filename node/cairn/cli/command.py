@@ -1,0 +1,135 @@
+"""What all commands share: their options, and how an expected failure ends one."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cairn.cli.failures import ExitCode, Failure, explain
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_SECONDS = click.FloatRange(0.1, 600)
+
+
+class CairnCommand(click.Command):
+    """A command whose expected failures are told in plain words, never as a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; ends with the failure's exit code."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:  # as in `cairn chain | head`
+            sys.stderr.close()
+            ctx.exit(ExitCode.OK)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+        except Exception as error:
+            failure = explain(error)
+            if failure is None:
+                raise
+            tell_and_exit(ctx, failure)
+
+
+class CairnGroup(click.Group):
+    """A group of such commands."""
+
+    command_class = CairnCommand
+
+
+def tell_and_exit(ctx: click.Context, failure: Failure) -> None:
+    """Tells the failure and ends the process with its exit code."""
+    from cairn.cli.output import print_failure
+
+    print_failure(failure, as_json=bool(ctx.params.get("as_json")))
+    ctx.exit(int(failure.exit_code))
+
+
+def example(text: str) -> str:
+    """An epilog with example command lines."""
+    lines = "\n".join(f"  {line}" for line in text.strip().splitlines())
+    return f"\b\nExample:\n{lines}"
+
+
+def json_option(function: Function) -> Function:
+    """Adds --json, as `as_json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON document, for programs."
+    )(function)
+
+
+def node_options(function: Function) -> Function:
+    """Adds --node and --timeout, as `node` and `timeout`."""
+    function = click.option(
+        "--timeout",
+        type=_SECONDS,
+        default=15.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for the node.",
+    )(function)
+    return click.option(
+        "--node",
+        envvar="CAIRN_URL",
+        default="http://127.0.0.1:8000",
+        show_default=True,
+        metavar="URL",
+        help="The node to talk to.",
+    )(function)
+
+
+def token_option(function: Function) -> Function:
+    """Adds --token-file, as `token_file`."""
+    return click.option(
+        "--token-file",
+        envvar="CAIRN_TOKEN_FILE",
+        type=click.Path(dir_okay=False),
+        help="The operator's token. Default: what the node's configuration names.",
+    )(function)
+
+
+def config_option(function: Function) -> Function:
+    """Adds --config, as `config_file`."""
+    return click.option(
+        "--config",
+        "config_file",
+        envvar="CAIRN_CONFIG",
+        type=click.Path(dir_okay=False),
+        help="The node's configuration. Default: /etc/cairn/cairn.toml.",
+    )(function)
+
+
+def network_options(function: Function) -> Function:
+    """Adds --genesis and --network, as `genesis_file` and `network`."""
+    function = click.option(
+        "--network", type=click.Choice(["regtest"]), help="A built-in network."
+    )(function)
+    return click.option(
+        "--genesis",
+        "genesis_file",
+        envvar="CAIRN_GENESIS",
+        type=click.Path(dir_okay=False),
+        help="The genesis file of the network.",
+    )(function)
+
+
+def wallet_option(function: Function) -> Function:
+    """Adds --wallet-dir, as `wallet_dir`."""
+    return click.option(
+        "--wallet-dir",
+        envvar="CAIRN_WALLET_DIR",
+        type=click.Path(file_okay=False),
+        help="Where wallets are. Default: ~/.config/cairn/wallets.",
+    )(function)
+
+
+def passphrase_option(function: Function) -> Function:
+    """Adds --passphrase-file, as `passphrase_file`."""
+    return click.option(
+        "--passphrase-file",
+        type=click.Path(dir_okay=False, allow_dash=True),
+        help="Read the wallet's passphrase from a file's first line ('-': stdin).",
+    )(function)
