@@ -1,0 +1,1 @@
+"""The long-running programs: listener and miner, and what they share."""
