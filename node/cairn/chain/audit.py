@@ -37,6 +37,9 @@ class AuditOptions:
     threads: int = 2
 
 
+DEFAULT_OPTIONS = AuditOptions()
+
+
 @dataclass(frozen=True, slots=True)
 class AuditReport:
     """What was looked at, and what differs."""
@@ -64,7 +67,7 @@ class AuditReport:
 def audit(
     store: AuditStore,
     params: NetworkParams,
-    options: AuditOptions = AuditOptions(),
+    options: AuditOptions = DEFAULT_OPTIONS,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> AuditReport:
     """Replays all stored blocks and compares. `on_progress` is told how many blocks are done."""

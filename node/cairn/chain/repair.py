@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from cairn.chain.audit import AuditOptions, PoolCheck, expected_tip
+from cairn.chain.audit import DEFAULT_OPTIONS, AuditOptions, PoolCheck, expected_tip
 from cairn.chain.audit_store import RepairStore
 from cairn.chain.findings import Findings
 from cairn.chain.replay import Branch, Replay, Replayer, block_columns, read_block
@@ -39,7 +39,7 @@ class RepairReport:
 def repair(
     store: RepairStore,
     params: NetworkParams,
-    options: AuditOptions = AuditOptions(),
+    options: AuditOptions = DEFAULT_OPTIONS,
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> RepairReport:
     """Sets right whatever an audit can find. Nothing else may write meanwhile.

@@ -1,0 +1,61 @@
+"""Which network a command is about: from a genesis file, a built-in name, or the node."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cairn.cli.failures import ExitCode, Failure
+from cairn.consensus.params import REGTEST_GENESIS, NetworkParams, parse_genesis
+
+MAX_GENESIS_BYTES = 16 * 1024 * 1024
+"""Room for some hundred thousand allocations."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkNames:
+    """How a network writes addresses and amounts."""
+
+    prefix: str
+    symbol: str
+
+
+def load_genesis(path: Path) -> NetworkParams:
+    """The network that a genesis file defines. Raises Failure or RuleError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_GENESIS_BYTES + 1)
+        if len(content) > MAX_GENESIS_BYTES:
+            raise _bad_file(path, f"is larger than {MAX_GENESIS_BYTES} bytes")
+        return parse_genesis(content.decode())
+    except FileNotFoundError:
+        raise Failure(
+            f"{path}: no such file",
+            "name the network's genesis file: --genesis FILE",
+            exit_code=ExitCode.NOT_FOUND,
+        ) from None
+    except OSError as error:
+        raise _bad_file(path, f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _bad_file(path, "is no text") from None
+
+
+def offline_params(genesis_file: str | None, network: str | None) -> NetworkParams | None:
+    """The network named on the command line (or by CAIRN_GENESIS); None when none is."""
+    if network == "regtest":
+        return parse_genesis(REGTEST_GENESIS)
+    return load_genesis(Path(genesis_file)) if genesis_file else None
+
+
+def required_params(genesis_file: str | None, network: str | None) -> NetworkParams:
+    """As `offline_params`; Failure when no network is named."""
+    params = offline_params(genesis_file, network)
+    if params is None:
+        raise Failure(
+            "which network? A proof says little without the genesis file it is checked against",
+            "add --genesis FILE (the file your network's nodes use), or --network regtest",
+            exit_code=ExitCode.USAGE,
+        )
+    return params
+
+
+def _bad_file(path: Path, what: str) -> Failure:
+    return Failure(f"{path} {what}", exit_code=ExitCode.CONFIGURATION)
