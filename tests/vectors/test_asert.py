@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cairn.consensus.proof_of_work import asert_bits
+from cairn.consensus.proof_of_work import asert_bits, target_to_bits
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _RUNS = _CHECKOUT.parent / "shared" / "vectors" / "asert"
@@ -72,3 +72,24 @@ def test_truncates_a_negative_exponent_toward_zero() -> None:
     # down would give -1 and another target.
     assert _bits_after(1, 599) == 0x1B00FFFF
     assert _bits_after(1, 597) != 0x1B00FFFF  # -1.13… truncates to -1
+
+
+def test_counts_two_hundred_doublings_exactly() -> None:
+    easiest = 0x207FFFFF
+    bits = asert_bits(0x01010000, 0, -600, 0, 200 * _HALF_LIFE_SECONDS, 600, 172_800, easiest)
+    assert bits == target_to_bits(2**200)
+
+
+@pytest.mark.parametrize(
+    ("height", "time", "bits"),
+    [
+        (2, 1_200, 0x1802AEE8),
+        (3, 1_310, 0x1802AD91),
+        (4, 1_327, 0x1802ABF8),
+        (8, 2_746, 0x1802A94B),
+        (9, 7_099, 0x1802B39C),
+        (13, 8_816, 0x1802B1B7),
+    ],
+)
+def test_follows_rows_of_published_run_6(height: int, time: int, bits: int) -> None:
+    assert asert_bits(0x1802AEE8, 1, 0, height, time, 600, 172_800, _LIMIT_BITS) == bits

@@ -113,8 +113,14 @@ def test_refuses_an_address_of_another_length(count: int) -> None:
         encode_address("rcairn", bytes(count))
 
 
-def test_refuses_an_address_with_padding_that_is_not_zero() -> None:
-    values = [0] * 33  # 165 bits: 20 bytes and a whole symbol too many
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0] * 33,  # 20 bytes and a whole symbol too many
+        [*[0] * 33, 1],  # 21 bytes and two bits that are not zero
+    ],
+)
+def test_refuses_an_address_with_wrong_padding(values: list[int]) -> None:
     with refused(Rule.ADDRESS_INVALID) as refusal:
         decode_address("rcairn", bech32m_encode("rcairn", values))
     assert "padded" in refusal.value.detail

@@ -51,8 +51,12 @@ def test_refuses_headers_that_do_not_reach_the_block() -> None:
         verify_proof(build_proof(BLOCK, 0), HEADERS[:1], PARAMS)
     with refused(Rule.PROOF_INVALID):
         verify_proof(build_proof(BLOCK, 0), [], PARAMS)
+
+
+@pytest.mark.parametrize("height", [0, -1, 3])
+def test_refuses_a_height_that_reaches_the_block_from_the_end(height: int) -> None:
     with refused(Rule.PROOF_INVALID):
-        verify_proof(replace(build_proof(BLOCK, 0), height=0), HEADERS, PARAMS)
+        verify_proof(replace(build_proof(BLOCK, 0), height=height), HEADERS[:2], PARAMS)
 
 
 def test_refuses_a_transaction_that_is_not_in_the_block() -> None:
