@@ -61,6 +61,11 @@ class Program:
         return self._process.pid
 
     @property
+    def was_started(self) -> bool:
+        """Whether `start` was ever called."""
+        return self._process is not None
+
+    @property
     def is_running(self) -> bool:
         """Whether its main process is alive."""
         return self._process is not None and not self._has_ended()

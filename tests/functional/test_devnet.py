@@ -1,0 +1,234 @@
+"""`./dev up`: starts a network, says so, and takes everything with it when it ends.
+
+The command runs as a person runs it, in a process of its own. Whatever it starts inherits a mark
+in its environment, so that the test finds every process that it may have left behind.
+"""
+
+import os
+import queue
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.network import free_ports
+from tests.support.polling import wait_until
+from tests.support.rest import RestApi
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 90
+STOP_SECONDS = 15
+MARK = "DEVNET_TEST_MARK"
+
+pytestmark = pytest.mark.timeout(180)
+
+
+class DevUp:
+    """One run of `./dev up`."""
+
+    def __init__(self, data: Path, *arguments: str, base_port: int) -> None:
+        self.mark = secrets.token_hex(16)
+        self.lines: list[str] = []
+        self._queue: queue.Queue[str | None] = queue.Queue()
+        command = [str(ROOT / "dev"), "up", "--data", str(data), "--base-port", str(base_port)]
+        self.process = subprocess.Popen(
+            [*command, *arguments],
+            env={**os.environ, MARK: self.mark},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        """All it said so far."""
+        return "\n".join(self.lines)
+
+    def wait_line(self, pattern: str, timeout_seconds: float = READY_SECONDS) -> str:
+        """The first line, from the next one on, that matches."""
+
+        def found() -> str:
+            while not self._queue.empty():
+                line = self._queue.get()
+                if line is None:
+                    raise AssertionError(f"it ended before it said {pattern!r}:\n{self.output}")
+                if re.search(pattern, line):
+                    return line
+            return ""
+
+        return wait_until(found, timeout_seconds, f"it says {pattern!r}", lambda: self.output)
+
+    def wait_end(self, timeout_seconds: float = STOP_SECONDS) -> int:
+        """Its exit code, once it ended."""
+        code = self.process.wait(timeout_seconds)
+        self._reader.join(timeout_seconds)
+        return code
+
+    def descendants(self) -> dict[int, str]:
+        """Every process on this machine that bears the mark: pid to command line."""
+        wanted = f"{MARK}={self.mark}".encode()
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                    found[int(entry.name)] = b" ".join(words).decode(errors="replace")
+            except OSError:
+                continue  # ended meanwhile, or another user's
+        return found
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            self._queue.put(line.rstrip("\n"))
+        self.process.stdout.close()
+        self._queue.put(None)
+
+
+@pytest.fixture
+def base_port() -> int:
+    """So that this port, and those of two nodes after it, are free."""
+    while True:
+        port = free_ports(1)[0]
+        if all(_is_free(port + 10 * node + i) for node in range(2) for i in range(3)):
+            return port
+
+
+@pytest.fixture
+def runs() -> Iterator[list[DevUp]]:
+    """Runs put in here are ended with the test, however it goes."""
+    started: list[DevUp] = []
+    yield started
+    for run in started:
+        if run.process.poll() is None:
+            run.process.send_signal(signal.SIGTERM)
+            run.process.wait(STOP_SECONDS)
+
+
+def test_starts_tells_its_pages_and_stops_on_sigterm(
+    tmp_path: Path, base_port: int, runs: list[DevUp]
+) -> None:
+    run = DevUp(tmp_path / "net", "--nodes", "2", base_port=base_port)
+    runs.append(run)
+    ready = run.wait_line(r"^ready")
+    assert "2 nodes" in ready
+    pages = [f"http://127.0.0.1:{base_port + 10 * node}" for node in range(2)]
+    for page in pages:
+        assert any(line.endswith(page) for line in run.lines)
+        assert RestApi(page).call("GET", "/").status == 200
+    programs = run.descendants()
+    assert len(programs) >= 1 + 2 * 3
+    run.process.send_signal(signal.SIGTERM)
+    assert run.wait_end() == 0, run.output
+    assert run.descendants() == {}
+    assert all(_is_free(base_port + 10 * node + i) for node in range(2) for i in range(3))
+
+
+def test_second_run_resumes_and_ctrl_c_stops_it(
+    tmp_path: Path, base_port: int, runs: list[DevUp]
+) -> None:
+    first = DevUp(tmp_path / "net", "--nodes", "1", "--traffic", "20", base_port=base_port)
+    runs.append(first)
+    first.wait_line(r"^ready")
+    api = RestApi(f"http://127.0.0.1:{base_port}")
+    wait_until(lambda: api.get("status")["height"] >= 1, 30, "traffic is mined")
+    first.process.send_signal(signal.SIGINT)
+    assert first.wait_end() == 0, first.output
+    network_id = None
+    second = DevUp(tmp_path / "net", "--nodes", "1", base_port=base_port)
+    runs.append(second)
+    second.wait_line(r"^ready")
+    status = api.get("status")
+    network_id = status["network_id"]
+    assert status["height"] >= 1
+    second.process.send_signal(signal.SIGINT)
+    assert second.wait_end() == 0
+    third = DevUp(tmp_path / "net", "--nodes", "1", "--fresh", base_port=base_port)
+    runs.append(third)
+    third.wait_line(r"^ready")
+    assert api.get("status")["network_id"] != network_id
+    third.process.send_signal(signal.SIGTERM)
+    assert third.wait_end() == 0
+
+
+def test_nothing_outlives_a_devnet_killed_with_9(
+    tmp_path: Path, base_port: int, runs: list[DevUp]
+) -> None:
+    run = DevUp(tmp_path / "net", "--nodes", "1", base_port=base_port)
+    runs.append(run)
+    run.wait_line(r"^ready")
+    run.process.kill()
+    run.wait_end()
+    wait_until(lambda: not run.descendants(), STOP_SECONDS, "its programs ended", run.descendants)
+
+
+def test_death_of_a_program_is_told_and_the_others_go_on(
+    tmp_path: Path, base_port: int, runs: list[DevUp]
+) -> None:
+    run = DevUp(tmp_path / "net", "--nodes", "1", base_port=base_port)
+    runs.append(run)
+    run.wait_line(r"^ready")
+    miners = [pid for pid, line in run.descendants().items() if "cairn-miner" in line]
+    os.kill(min(miners), signal.SIGKILL)
+    assert "SIGKILL" in run.wait_line(r"node-0 miner", 10)
+    assert "miner.log" in run.wait_line(r"less ", 10)
+    assert RestApi(f"http://127.0.0.1:{base_port}").call("GET", "/api/v1/status").status == 200
+    run.process.send_signal(signal.SIGTERM)
+    assert run.wait_end() == 0
+
+
+def test_refuses_a_taken_port_in_words(tmp_path: Path, base_port: int) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", base_port))
+        holder.listen()
+        run = DevUp(tmp_path / "net", base_port=base_port)
+        assert run.wait_end(60) == 1
+    assert f"port {base_port}" in run.output
+    assert "--base-port" in run.output
+    assert "Traceback" not in run.output
+
+
+def test_refuses_the_folder_of_a_running_devnet(
+    tmp_path: Path, base_port: int, runs: list[DevUp]
+) -> None:
+    first = DevUp(tmp_path / "net", "--nodes", "1", base_port=base_port)
+    runs.append(first)
+    wait_until((tmp_path / "net" / "devnet.lock").exists, 60, "it took the folder")
+    second = DevUp(tmp_path / "net", "--nodes", "1", "--fresh", base_port=base_port + 10)
+    assert second.wait_end(60) == 1
+    assert "running" in second.output
+    assert "Traceback" not in second.output
+    first.wait_line(r"^ready")
+
+
+def test_fresh_spares_a_folder_that_no_devnet_made(tmp_path: Path, base_port: int) -> None:
+    precious = tmp_path / "wallets" / "precious.pem"
+    precious.parent.mkdir()
+    precious.write_text("mine")
+    run = DevUp(tmp_path, "--fresh", base_port=base_port)
+    assert run.wait_end(60) == 1
+    assert "devnet.json" in run.output
+    assert precious.read_text() == "mine"
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
