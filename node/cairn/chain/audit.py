@@ -293,9 +293,7 @@ class PoolCheck:
                 self.sound.append((row, transaction))
 
     def _check_columns(self, row: StoredPoolRow, transaction: Transaction) -> None:
-        expected = {name: getattr(transaction, name) for name in _POOL_FIELDS}
-        expected["size_bytes"] = len(transaction.raw)
-        for name, value in expected.items():
+        for name, value in pool_columns(transaction).items():
             stored = getattr(row, name)
             if stored != value:
                 where = f"waiting transaction {row.id.hex()}, {name}"
@@ -326,6 +324,13 @@ class PoolCheck:
     def _drop(self, row: StoredPoolRow, stored: str, expected: str) -> None:
         self.unfit.add(row.id)
         self._findings.add(Kind.POOL, f"waiting transaction {row.id.hex()}", stored, expected)
+
+
+def pool_columns(transaction: Transaction) -> dict[str, int | bytes]:
+    """What the columns of a waiting transaction repeat of its bytes, by `StoredPoolRow` field."""
+    columns = {name: getattr(transaction, name) for name in _POOL_FIELDS}
+    size = len(transaction.raw)
+    return {**columns, "size_bytes": size, "fee_rate": (transaction.fee << 20) // size}
 
 
 def _shown(value: object) -> str:

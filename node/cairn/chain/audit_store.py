@@ -25,6 +25,8 @@ class StoredBlock:
     chain_work: int
     status: int
     transaction_count: int
+    chain_transactions: int
+    """Of the chain up to and including the block."""
     size_bytes: int
     fees: int
     coinbase_recipient: bytes
@@ -58,6 +60,8 @@ class StoredPoolRow:
     sequence: int
     amount: int
     fee: int
+    fee_rate: int
+    """Base units per byte times 2^20, rounded down."""
     size_bytes: int
     raw: bytes
     received_at: int
@@ -100,8 +104,8 @@ class RepairStore(AuditStore, Protocol):
     def rewrite_block(self, block: Block) -> None:
         """Sets the columns that repeat what the block's bytes say."""
 
-    def set_chain_work(self, block_hash: bytes, chain_work: int) -> None:
-        """Sets one block's accumulated work."""
+    def set_chain_sums(self, block_hash: bytes, chain_work: int, chain_transactions: int) -> None:
+        """Sets what one block's columns say of the chain up to it."""
 
     def set_status(self, hashes: Sequence[bytes], status: BlockStatus) -> None:
         """Sets the status of these blocks."""

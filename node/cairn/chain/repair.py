@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from cairn.chain.audit import DEFAULT_OPTIONS, AuditOptions, PoolCheck, expected_tip
+from cairn.chain.audit import DEFAULT_OPTIONS, AuditOptions, PoolCheck, expected_tip, pool_columns
 from cairn.chain.audit_store import RepairStore
 from cairn.chain.findings import Findings
 from cairn.chain.replay import Branch, Replay, Replayer, block_columns, read_block
@@ -46,16 +46,11 @@ def repair(
 
     Raises WrongNetwork when the database says it is another network's.
     """
-    stored = store.network_id()
-    if stored is not None and stored != params.network_id():
-        raise WrongNetwork(
-            f"the database belongs to network {stored.hex()}, the configuration to"
-            f" {params.network_id().hex()}"
-        )
     checker = SignatureChecker(params.network_id(), options.threads, remembered=4_096)
     signatures = checker if options.with_signatures else None
     try:
         with store.transaction():
+            _check_network(store, params)
             columns = _rewrite_columns(store, params)
             ignored = Findings(0)
             replay = Replayer(store, params, ignored, signatures, on_progress).run()
@@ -63,8 +58,8 @@ def repair(
             unfit = sorted(replay.unreadable | replay.unreachable)
             for hashes in _batches(unfit, _BATCH_BLOCKS):
                 store.delete_blocks(hashes)
-            for block_hash, work in replay.wrong_work.items():
-                store.set_chain_work(block_hash, work)
+            for block_hash, (work, transactions) in replay.wrong_sums.items():
+                store.set_chain_sums(block_hash, work, transactions)
             path = replay.path(tip) if tip else []
             _set_statuses(store, replay, path)
             _rebuild_index(store, params, path)
@@ -75,6 +70,14 @@ def repair(
     finally:
         checker.close()
     return RepairReport(tip.height if tip else -1, columns, len(unfit), dropped)
+
+
+def _check_network(store: RepairStore, params: NetworkParams) -> None:
+    stored, wanted = store.network_id(), params.network_id()
+    if stored is not None and stored != wanted:
+        raise WrongNetwork(
+            f"the database belongs to network {stored.hex()}, the configuration to {wanted.hex()}"
+        )
 
 
 def _rewrite_columns(store: RepairStore, params: NetworkParams) -> int:
@@ -136,16 +139,7 @@ def _mend_pool(
     damaged = [
         (row, transaction)
         for row, transaction in check.sound
-        if (row.id, row.sender, row.recipient, row.sequence, row.amount, row.fee, row.size_bytes)
-        != (
-            transaction.id,
-            transaction.sender,
-            transaction.recipient,
-            transaction.sequence,
-            transaction.amount,
-            transaction.fee,
-            len(transaction.raw),
-        )
+        if any(getattr(row, name) != value for name, value in pool_columns(transaction).items())
     ]
     removed = check.unfit | {row.id for row, _ in damaged}
     if removed:

@@ -36,6 +36,8 @@ from cairn.consensus.validation import (
 WINDOW_BYTES = 8 * 1024 * 1024
 WINDOW_BLOCKS = 256
 """Blocks are read and their signatures checked in windows of about these (or one height)."""
+MAX_COLUMN = 2**63 - 1
+"""A database's largest integer; what a block claims beyond it is stored as this."""
 _ANY_TIME = 2**63
 """A stored block was judged by the clock when it came; that is not judged again."""
 
@@ -46,6 +48,7 @@ class Branch:
 
     context: ParentContext
     chain_work: int
+    chain_transactions: int
     is_main: bool
     fork_height: int
     """Of the last block it shares with the main branch."""
@@ -91,8 +94,8 @@ class Replay:
     """Blocks whose bytes are damaged."""
     unreachable: set[bytes] = field(default_factory=set)
     """Blocks without a readable parent."""
-    wrong_work: dict[bytes, int] = field(default_factory=dict)
-    """Accumulated work of blocks whose column says otherwise."""
+    wrong_sums: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    """Work and transactions of the chain up to a block, where its columns say otherwise."""
     is_state_known: bool = True
     """Whether every block marked ACTIVE could be replayed, so that states can be compared."""
 
@@ -288,11 +291,12 @@ class Replayer:
             if stored != expected:
                 where = f"{_name(row)}, column {column}"
                 self._findings.add(Kind.BLOCK_COLUMN, where, _shown(stored), _shown(expected))
-        work = (parent.chain_work if parent else 0) + work_of(block.header.bits)
-        if row.chain_work != work:
-            self._result.wrong_work[row.hash] = work
-            where = f"{_name(row)}, column chain_work"
-            self._findings.add(Kind.BLOCK_COLUMN, where, row.chain_work, work)
+        sums = _sums(block, parent)
+        stored_sums = row.chain_work, row.chain_transactions
+        if stored_sums != sums:
+            self._result.wrong_sums[row.hash] = sums
+            where = f"{_name(row)}, columns chain_work, chain_transactions"
+            self._findings.add(Kind.BLOCK_COLUMN, where, stored_sums, sums)
 
     def _give_up(self, row: StoredBlock, kind: Kind, kept: set[bytes], reason: str) -> None:
         """A block that cannot be judged: nor can what builds on it."""
@@ -344,9 +348,11 @@ class Replayer:
             context = genesis_context(self._params)
         else:
             context = parent.context.extended_by(header, judged.row.hash)
+        work, transactions = _sums(judged.block, parent)
         return Branch(
             context=context,
-            chain_work=(parent.chain_work if parent else 0) + work_of(header.bits),
+            chain_work=work,
+            chain_transactions=transactions,
             is_main=is_main,
             fork_height=header.height,
             side=(),
@@ -382,10 +388,16 @@ def block_columns(block: Block) -> dict[str, int | bytes]:
         "header": block.header.encode(),
         "transaction_count": len(block.transactions),
         "size_bytes": len(block.raw),
-        "fees": total_fees(block.transactions),
+        "fees": min(total_fees(block.transactions), MAX_COLUMN),
         "coinbase_recipient": block.coinbase.recipient,
-        "coinbase_amount": block.coinbase.amount,
+        "coinbase_amount": min(block.coinbase.amount, MAX_COLUMN),
     }
+
+
+def _sums(block: Block, parent: Branch | None) -> tuple[int, int]:
+    """Work and transactions of the chain up to `block`."""
+    work, transactions = (parent.chain_work, parent.chain_transactions) if parent else (0, 0)
+    return work + work_of(block.header.bits), transactions + len(block.transactions)
 
 
 def status_name(status: int) -> str:
