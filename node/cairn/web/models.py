@@ -1,0 +1,448 @@
+"""The shapes of the REST API: what comes in and goes out, and the schemas in its OpenAPI document.
+
+Amounts, fees, balances and other numbers that may pass 2^53 are strings of decimal digits;
+hashes, keys and bytes are lower-case hex; times are seconds since the epoch.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Amount = Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]*)$", description="Base units, decimal.")]
+Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="32 bytes, hex.")]
+Hex = Annotated[str, Meta(pattern=r"^([0-9a-f]{2})*$", description="Bytes, hex.")]
+Address = Annotated[str, Meta(description="Bech32m with the network's prefix.")]
+Time = Annotated[int, Meta(ge=0, description="Seconds since the epoch, UTC.")]
+Count = Annotated[int, Meta(ge=0)]
+Cursor = Annotated[str | None, Meta(description="Pass as `cursor` for what follows; null: end.")]
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of everything the API answers."""
+
+
+# -- problems ---------------------------------------------------------------------------------
+
+
+class ProblemDetail(Model, frozen=True):
+    """What is wrong with one item of a batch."""
+
+    code: Annotated[str, Meta(description="Stable: the rule that was broken.")]
+    detail: Annotated[str, Meta(description="One line that names the numbers.")]
+    numbers: dict[str, int | str] = {}
+
+
+class ProblemDocument(Model, frozen=True):
+    """RFC 9457 problem details; `code` is stable and says which rule was broken."""
+
+    type: str
+    title: str
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: str
+    code: str
+    numbers: dict[str, int | str] = {}
+
+
+# -- status -----------------------------------------------------------------------------------
+
+
+class Tip(Model, frozen=True):
+    """The last block of the active chain."""
+
+    hash: Hash
+    height: Count
+    timestamp: Time
+
+
+class PoolTotals(Model, frozen=True):
+    """What waits for a block."""
+
+    transactions: Count
+    bytes: Count
+
+
+class PeerCounts(Model, frozen=True):
+    """How many nodes are known, and connected now."""
+
+    known: Count
+    connected: Count
+
+
+class MinerState(Model, frozen=True):
+    """What the miner last reported."""
+
+    mode: Annotated[str | None, Meta(description="auto, always, off; null: no miner reports.")]
+    hashes_per_second: Count
+
+
+class AlertView(Model, frozen=True):
+    """Something the operator should know of."""
+
+    code: str
+    detail: str
+    since: Time
+
+
+class Versions(Model, frozen=True):
+    """Software and protocol."""
+
+    node: str
+    listener: Annotated[str | None, Meta(description="null: the listener does not answer.")]
+    protocol: int
+    api: int
+
+
+class StatusView(Model, frozen=True):
+    """The node at a glance."""
+
+    name: str
+    network: str
+    network_id: Hash
+    address_prefix: str
+    symbol: str
+    height: Count
+    tip: Tip
+    chain_work: Amount
+    bits: Annotated[str, Meta(description="Compact target of the tip, 8 hex digits.")]
+    target_interval_seconds: Count
+    hash_rate: Annotated[
+        Amount, Meta(description="Hashes per second, estimated from the last blocks.")
+    ]
+    transactions: Annotated[Count, Meta(description="In the active chain.")]
+    supply: Annotated[Amount, Meta(description="Sum of all balances, base units.")]
+    pool: PoolTotals
+    peers: PeerCounts
+    sync_state: Literal["syncing", "synced", "unknown"]
+    best_peer_height: Count
+    listener: Literal["running", "unavailable"]
+    miner: MinerState
+    admission: Literal["allowlist", "open"]
+    recipient: Annotated[Address | None, Meta(description="The node's own account.")]
+    started_at: Annotated[Time | None, Meta(description="When the listener started.")]
+    max_data_bytes: Count
+    min_fee_per_byte: Count
+    max_submitted: Annotated[int, Meta(description="Transactions in one POST.")]
+    versions: Versions
+    alerts: list[AlertView]
+
+
+class GenesisView(Model, frozen=True):
+    """The network's definition, as in its genesis file."""
+
+    hash: Annotated[Hash, Meta(description="Of the genesis block: the network id.")]
+    name: str
+    address_prefix: str
+    symbol: str
+    genesis_time: Time
+    target_interval_seconds: Count
+    half_life_seconds: Count
+    initial_target: Count
+    target_limit: Count
+    initial_subsidy: Amount
+    halving_interval_blocks: Count
+    max_block_bytes: Count
+    max_data_bytes: Count
+    allocations: dict[str, Amount]
+
+
+# -- chain ------------------------------------------------------------------------------------
+
+
+class CoinbaseView(Model, frozen=True):
+    """What the miner took."""
+
+    recipient: Address
+    amount: Amount
+    extra: Hex
+
+
+class BlockView(Model, frozen=True):
+    """A block of the active chain without its transactions."""
+
+    hash: Hash
+    height: Count
+    previous_hash: Hash
+    merkle_root: Hash
+    timestamp: Time
+    bits: str
+    nonce: Amount
+    chain_work: Amount
+    transaction_count: Count
+    size_bytes: Count
+    fees: Amount
+    coinbase: CoinbaseView
+
+
+class BlockPosition(Model, frozen=True):
+    """Where a transaction is in the active chain."""
+
+    hash: Hash
+    height: Count
+    position: Annotated[Count, Meta(description="Within the block, from 0.")]
+    timestamp: Time
+
+
+class TransactionView(Model, frozen=True):
+    """A transaction, mined or waiting."""
+
+    id: Hash
+    sender: Address
+    public_key: Hex
+    sequence: Count
+    recipient: Address
+    amount: Amount
+    fee: Amount
+    timestamp: Annotated[Count, Meta(description="The sender's claim, any 64-bit number.")]
+    data: Hex
+    signature: Hex
+    size_bytes: Count
+
+
+class FoundTransaction(TransactionView, frozen=True):
+    """A transaction and where it is."""
+
+    status: Literal["mined", "waiting"]
+    block: Annotated[BlockPosition | None, Meta(description="null while it waits.")]
+    confirmations: Annotated[Count, Meta(description="Blocks from its own on; 0: it waits.")]
+    received_at: Annotated[Time | None, Meta(description="When it came to the pool; null: mined.")]
+
+
+class BlockDetail(BlockView, frozen=True):
+    """A block of the active chain with its transactions in order."""
+
+    confirmations: Count
+    transactions: list[TransactionView]
+
+
+class BlockPage(Model, frozen=True):
+    """Blocks, newest first. `next` is the `before` of the next page."""
+
+    items: list[BlockView]
+    next: Annotated[str | None, Meta(description="Pass as `before`; null: end.")]
+
+
+class ProofView(Model, frozen=True):
+    """A merkle proof. With headers 1 to any at or past `height` it verifies offline."""
+
+    transaction_id: Hash
+    transaction: Annotated[Hex, Meta(description="Canonical bytes: the merkle leaf.")]
+    height: Count
+    block_hash: Hash
+    header: Annotated[Hex, Meta(description="The block's header, 96 bytes.")]
+    leaf_index: Annotated[Count, Meta(description="The coinbase is leaf 0.")]
+    leaf_count: Count
+    path: Annotated[list[Hash], Meta(description="Sibling hashes from the leaf up.")]
+    network_id: Hash
+
+
+# -- accounts ---------------------------------------------------------------------------------
+
+
+class PendingState(Model, frozen=True):
+    """The account once all that waits is mined."""
+
+    balance: Annotated[str, Meta(pattern=r"^-?(0|[1-9][0-9]*)$")]
+    next_sequence: Count
+    sent: Amount
+    received: Amount
+    transactions: Annotated[Count, Meta(description="Waiting ones that this account sent.")]
+
+
+class AccountView(Model, frozen=True):
+    """An account; an address never seen has zeros."""
+
+    address: Address
+    balance: Annotated[Amount, Meta(description="Confirmed, base units.")]
+    confirmed_sequence: Annotated[Count, Meta(description="How many mined ones it has sent.")]
+    next_sequence: Annotated[
+        Count, Meta(description="What its next transaction carries, waiting ones counted.")
+    ]
+    pending: PendingState
+
+
+class HistoryPage(Model, frozen=True):
+    """Mined transactions of an account, sent and received, newest first."""
+
+    items: list[FoundTransaction]
+    next: Cursor
+
+
+# -- pool -------------------------------------------------------------------------------------
+
+
+class PoolPage(Model, frozen=True):
+    """Waiting transactions."""
+
+    items: list[FoundTransaction]
+    next: Cursor
+
+
+class PoolFault(Model, frozen=True):
+    """A waiting transaction that would not be taken into a block."""
+
+    id: Hash
+    problem: ProblemDetail
+
+
+class PoolCheck(Model, frozen=True):
+    """What checking a page of the pool again found: signatures, sequences, balances."""
+
+    checked: Count
+    valid: Count
+    problems: list[PoolFault]
+    next: Cursor
+
+
+# -- submitting -------------------------------------------------------------------------------
+
+
+class NewTransaction(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A signed transaction. The signature is over tag ‖ network id ‖ canonical bytes."""
+
+    public_key: Annotated[str, Meta(description="33 bytes, hex, compressed SEC1.")]
+    sequence: Annotated[int | str, Meta(description="A number below 2^53, or decimal digits.")]
+    recipient: Annotated[str, Meta(description="Bech32m address.")]
+    amount: Annotated[str, Meta(description="Base units, decimal digits.")]
+    fee: Annotated[str, Meta(description="Base units, decimal digits.")]
+    timestamp: Annotated[int | str, Meta(description="A number below 2^53, or decimal digits.")]
+    signature: Annotated[str, Meta(description="64 bytes r ‖ s, hex, low s.")]
+    data: Annotated[str | msgspec.UnsetType, Meta(description="Hex.")] = msgspec.UNSET
+
+
+class AcceptedView(Model, frozen=True):
+    """The transaction is checked and durable, and waits for a block."""
+
+    id: Hash
+
+
+class SubmittedItem(Model, frozen=True):
+    """The fate of one of a batch."""
+
+    id: Annotated[Hash | None, Meta(description="null: not a transaction at all.")]
+    status: Literal["accepted", "refused"]
+    problem: ProblemDetail | None = None
+
+
+class SubmittedPage(Model, frozen=True):
+    """One item for each transaction of the batch, in order."""
+
+    items: list[SubmittedItem]
+    next: None = None
+
+
+# -- nodes ------------------------------------------------------------------------------------
+
+
+class NodeView(Model, frozen=True):
+    """A known node and how it is doing."""
+
+    curve_key: Annotated[str, Meta(description="Z85, 40 characters.")]
+    name: str
+    url: str
+    publish: str
+    request: str
+    address: Address
+    version: str
+    state: Annotated[str, Meta(description="known, connected, disconnected or banned.")]
+    connected: bool
+    height: Count
+    lag_milliseconds: Count
+    score: Count
+    banned_until: Time
+    first_seen: Time
+    last_seen: Time
+    record: Annotated[Hex, Meta(description="Its signed node record, as received.")]
+
+
+class NodePage(Model, frozen=True):
+    """Known nodes by key."""
+
+    items: list[NodeView]
+    next: Cursor
+
+
+class NodeRecord(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A newcomer's signed record (protocol, section 8)."""
+
+    record: Annotated[str, Meta(description="Hex, at most 16 KiB of bytes.")]
+
+
+class NodeRecords(Model, frozen=True):
+    """This node's own record first, then those it knows."""
+
+    items: list[NodeRecord]
+    next: None = None
+
+
+class JoinRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A node to join at."""
+
+    url: Annotated[str, Meta(description="http(s) URL of its API.")]
+
+
+class MineRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Blocks to mine now."""
+
+    blocks: Annotated[int, Meta(description="1 to 1000.")] = 1
+
+
+class DoneView(Model, frozen=True):
+    """It was carried out, or is under way."""
+
+    detail: str
+
+
+# -- health -----------------------------------------------------------------------------------
+
+
+class CheckView(Model, frozen=True):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class HealthView(Model, frozen=True):
+    """All checks; the answer's status is 200 when every one is ok, else 503."""
+
+    status: Literal["ok", "failing"]
+    checks: list[CheckView]
+
+
+# -- events -----------------------------------------------------------------------------------
+
+
+class NewBlockEvent(Model, frozen=True):
+    """`new-block`: the active chain has a new tip."""
+
+    hash: Hash
+    height: Count
+    transactions: Count
+    timestamp: Time
+
+
+class NewTransactionEvent(Model, frozen=True):
+    """`new-transaction`: transactions came to the pool; at most 100 ids are named."""
+
+    ids: list[Hash]
+    count: Count
+    pool_transactions: Count
+
+
+class ReorgEvent(Model, frozen=True):
+    """`reorg`: blocks above `fork_height` were undone for a branch with more work."""
+
+    hash: Hash
+    height: Count
+    disconnected: Count
+    fork_height: Count
+
+
+class PeerEvent(Model, frozen=True):
+    """`peer`: a node came, went or was banned."""
+
+    curve_key: str
+    name: str
+    state: str
