@@ -33,6 +33,15 @@ def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
         yield network
 
 
+@pytest.fixture(scope="session")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
+    """One node that mines when it is asked to and never else: nothing moves by itself."""
+    patient = {"min_transactions": 1_000_000, "max_wait_seconds": 86_400, "heartbeat_seconds": 0}
+    with LocalNetwork(tmp_path_factory.mktemp("quiet")) as network:
+        network.add_nodes(1, overrides={"miner": patient})
+        yield network
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -34,9 +34,9 @@ _PORT_RANGE = (10_000, 30_000)
 _GENESIS = {
     "target_interval_seconds": 2,
     "half_life_seconds": 60,
-    # About 65,000 hashes for a block, so that two miners seldom find one at once.
-    "initial_target": 0x1F010000,
-    "target_limit": 0x1F010000,
+    # About 131,000 hashes for a block, so that two miners seldom find one at once.
+    "initial_target": 0x1F008000,
+    "target_limit": 0x1F008000,
     "initial_subsidy": 50 * COIN,
     "halving_interval_blocks": 100_000,
     "max_block_bytes": 1_000_000,
@@ -81,6 +81,13 @@ class LocalNode:
         """Whether the node says that it can do its work."""
         try:
             return self.api.call("GET", "/api/v1/ready").status == 200
+        except NoAnswer:
+            return False
+
+    def is_answering(self) -> bool:
+        """Whether its web tier and its listener both do their work, with or without peers."""
+        try:
+            return self.api.call("GET", "/api/v1/health").status == 200
         except NoAnswer:
             return False
 

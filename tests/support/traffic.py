@@ -1,5 +1,6 @@
 """A client that keeps sending, and remembers what nodes acknowledged."""
 
+import itertools
 import threading
 from collections.abc import Sequence
 
@@ -17,7 +18,13 @@ class Sender(threading.Thread):
     sequence that may have been used already is asked again rather than guessed.
     """
 
-    def __init__(self, network: LocalNetwork, account: Account, nodes: Sequence[LocalNode]) -> None:
+    def __init__(
+        self,
+        network: LocalNetwork,
+        account: Account,
+        nodes: Sequence[LocalNode],
+        batch: int = 1,
+    ) -> None:
         super().__init__(daemon=True)
         self.acknowledged: list[SignedTransaction] = []
         """Answered with 202."""
@@ -26,6 +33,8 @@ class Sender(threading.Thread):
         self._network = network
         self._account = account
         self._nodes = list(nodes)
+        self._batch = batch
+        self._sequence: int | None = None
         self._stopped = threading.Event()
 
     def finish(self) -> list[SignedTransaction]:
@@ -36,30 +45,36 @@ class Sender(threading.Thread):
         return self.acknowledged
 
     def run(self) -> None:
-        """Sends, one transaction a call."""
-        turn = 0
-        sequence: int | None = None
-        recipient = self._network.accounts[0].address
-        while not self._stopped.wait(_PAUSE_SECONDS):
-            node = self._nodes[turn % len(self._nodes)]
-            turn += 1
+        """Sends through one node after the other."""
+        for node in itertools.cycle(self._nodes):
+            if self._stopped.wait(_PAUSE_SECONDS):
+                return
             try:
-                if sequence is None:
-                    sequence = self._pending_sequence(node)
-                transaction = self._account.transaction(
-                    self._network.name, sequence, recipient, amount=1 + turn
-                )
-                reply = node.api.post_transactions([transaction.raw])
+                self._send(node)
             except (NoAnswer, AssertionError) as problem:
                 self.problems.append(str(problem)[:200])
-                sequence = None
-                continue
-            if reply.status == 202:
-                self.acknowledged.append(transaction)
-                sequence += 1
-            else:
-                self.problems.append(reply.body.decode(errors="replace")[:200])
-                sequence = None
+                self._sequence = None
+
+    def _send(self, node: LocalNode) -> None:
+        if self._sequence is None:
+            self._sequence = self._pending_sequence(node)
+        recipient = self._network.accounts[0].address
+        transactions = [
+            self._account.transaction(self._network.name, self._sequence + i, recipient, amount=1)
+            for i in range(self._batch)
+        ]
+        reply = node.api.post_transactions([transaction.raw for transaction in transactions])
+        assert reply.status == 202, reply.body
+        if self._batch == 1:
+            self.acknowledged += transactions
+        else:
+            items = reply.json()["items"]
+            taken = [item["status"] == "accepted" for item in items]
+            self.acknowledged += [
+                each for each, good in zip(transactions, taken, strict=True) if good
+            ]
+            assert all(taken), items
+        self._sequence += self._batch
 
     def _pending_sequence(self, node: LocalNode) -> int:
         account = node.account(self._network.name, self._account.address)

@@ -46,8 +46,9 @@ max_data_bytes = 1_024
 [allocations]
 {allocations}
 """
-_EXPECTED_HASHES_BITS = 17
-"""A Python miner does this many hashes (as a power of two) in a good part of a second."""
+_EXPECTED_HASHES_BITS = 18
+"""As a power of two: long enough that two miners seldom find a block at once, and a part of a
+second for the kernel in Python, which the nodes of a development network use."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,11 @@ class Node:
 
     def __init__(self, spec: NodeSpec) -> None:
         self.spec = spec
-        environment = clean_environment() | {"CAIRN_CONFIG": str(spec.config_file)}
+        environment = clean_environment() | {
+            "CAIRN_CONFIG": str(spec.config_file),
+            # With the native kernel easy blocks would be found by all miners at the same moment.
+            "CAIRN_NATIVE_KERNEL": "0",
+        }
         self.programs = {
             name: Program(
                 f"{spec.name} {name}", program_command(name, spec), environment, spec.log(name)
