@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-
 from tests.support.network import LocalNetwork, LocalNode
 from tests.support.rest import RestApi
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.live import Live
@@ -22,20 +22,20 @@ class NodeView:
 
     name: str
     url: str
-    running: tuple[str, ...]
-    """Programs that are not running are missing here."""
     height: str = "-"
     tip: str = "-"
     pool: str = "-"
     peers: str = "-"
     miner: str = "-"
-    sync: str = "unreachable"
+    """Its mode."""
+    hash_rate: str = "-"
+    state: str = "-"
 
     def line(self) -> str:
         """As plain text."""
         return (
             f"{self.name} height {self.height} tip {self.tip} pool {self.pool} "
-            f"peers {self.peers} miner {self.miner} {self.sync}"
+            f"peers {self.peers} miner {self.miner} {self.state}"
         )
 
 
@@ -83,9 +83,15 @@ class Watch:
             table.add_column(column, justify="right" if column in ("height", "pool") else "left")
         for view in views:
             table.add_row(
-                view.name, view.height, view.tip, view.pool, view.peers, view.miner, view.sync,
+                view.name,
+                view.height,
+                view.tip,
+                view.pool,
+                view.peers,
+                f"{view.miner}, {view.hash_rate}",
+                view.state,
                 view.url,
-            )  # fmt: skip
+            )
         return table
 
     def _caption(self) -> str:
@@ -96,17 +102,24 @@ class Watch:
 
 
 def _look(node: Node, api: NodeApi) -> NodeView:
-    running = tuple(name for name, program in node.programs.items() if program.is_running)
-    view = NodeView(node.spec.name, node.spec.url, running)
+    down = [name for name, program in node.programs.items() if not program.is_running]
+    view = NodeView(node.spec.name, node.spec.url)
     try:
         status, body = api.get("status")
     except Unreachable:
-        return view
-    if status != 200 or not isinstance(body, dict):
-        return view
-    return view_of_status(view, body)
-
-
-def view_of_status(view: NodeView, body: dict[str, object]) -> NodeView:
-    """The view with what `GET status` says."""
-    raise NotImplementedError
+        status, body = 0, None
+    if status != 200:
+        return replace(view, state=f"{' and '.join(down)} ended" if down else "unreachable")
+    rate = body["miner"]["hashes_per_second"]
+    mode = body["miner"]["mode"]
+    state = f"{' and '.join(down)} ended" if down else body["sync_state"]
+    return replace(
+        view,
+        height=f"{body['height']:,}",
+        tip=body["tip"]["hash"][:_SHOWN_HASH_CHARACTERS],
+        pool=f"{body['pool']['transactions']:,}",
+        peers=str(body["peers"]["connected"]),
+        miner=mode or "-",
+        hash_rate=f"{rate / 1e6:.2f} MH/s" if rate else "idle",
+        state=f"{state}, {len(body['alerts'])} alert(s)" if body["alerts"] else state,
+    )
