@@ -1,0 +1,1 @@
+"""Nonce search: a kernel in pure Python, a native one with the same interface, workers."""
