@@ -16,7 +16,7 @@ from cairn.consensus.block import Block
 from cairn.consensus.encoding import HASH_BYTES
 from cairn.consensus.ledger import Account
 from cairn.consensus.transaction import Transaction
-from cairn.storage.dialect import chunks, insert_rows
+from cairn.storage.dialect import insert_rows
 from cairn.storage.engine import IMMEDIATE, open_engine, open_migration_engine
 from cairn.storage.errors import translated
 from cairn.storage.tables import accounts, blocks, meta, pool, transactions
@@ -26,6 +26,7 @@ _PAGE_ROWS = 500
 _PAGE_ACCOUNTS = 5_000
 _BYTES_AT_ONCE = 64
 """Blocks whose bytes are asked for in one statement."""
+_IDS_AT_ONCE = 500
 _STATUSES = tuple(int(status) for status in BlockStatus)
 _BLOCK_COLUMNS = (
     *(blocks.c[name] for name in StoredBlock.__slots__ if name != "raw_length"),
@@ -110,7 +111,7 @@ class SqlAuditStore:
     def block_bytes(self, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
         """The stored bytes of these blocks."""
         found: dict[bytes, bytes] = {}
-        for chunk in chunks(hashes, _BYTES_AT_ONCE):
+        for chunk in _chunks(hashes, _BYTES_AT_ONCE):
             query = select(blocks.c.hash, blocks.c.raw).where(blocks.c.hash.in_(chunk))
             for block_hash, raw in self._connection.execute(query):
                 found[bytes(block_hash)] = bytes(raw)
@@ -164,7 +165,7 @@ class SqlAuditStore:
     def mined_ids(self, ids: Collection[bytes]) -> set[bytes]:
         """Which of these the index of mined transactions has."""
         found: set[bytes] = set()
-        for chunk in chunks(ids):
+        for chunk in _chunks(ids):
             query = select(transactions.c.id).where(transactions.c.id.in_(chunk))
             found.update(bytes(row.id) for row in self._connection.execute(query))
         return found
@@ -241,9 +242,15 @@ class SqlRepairStore(SqlAuditStore):
         self, removed: Collection[bytes], added: Sequence[tuple[Transaction, int]]
     ) -> None:
         """Deletes rows by id, then adds transactions with the time they were received."""
-        for chunk in chunks(removed):
+        for chunk in _chunks(removed):
             self._connection.execute(delete(pool).where(pool.c.id.in_(chunk)))
         insert_rows(self._connection, pool, [_pool_row(*item) for item in added])
+
+
+def _chunks(values: Collection[bytes], size: int = _IDS_AT_ONCE) -> Iterator[list[bytes]]:
+    remaining = iter(values)
+    while chunk := list(islice(remaining, size)):
+        yield chunk
 
 
 def _stored_block(row: Iterable[object]) -> StoredBlock:

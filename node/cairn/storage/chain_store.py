@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from sqlalchemy import Engine, Row, Select, and_, delete, insert, literal, select, update
+from sqlalchemy import Engine, Row, Select, and_, delete, literal, select, update
 
 from cairn.chain.store import BlockEntry, BlockStatus, PoolRow
 from cairn.consensus.block import Block, decode_header
@@ -19,7 +19,6 @@ NETWORK_KEY = "network_id"
 _WALK_STEP = 200
 """Parents one recursive statement follows, well below what servers allow (1,000)."""
 _ENTRY = (blocks.c.hash, blocks.c.header, blocks.c.chain_work, blocks.c.status)
-_EntryRow = Row[tuple[bytes, bytes, bytes, int]]
 
 
 class SqlChainStore:
@@ -137,24 +136,8 @@ class SqlChainStore:
         )
         with self.session.writing() as connection:
             before = connection.scalar(parent) or 0
-            connection.execute(
-                insert(blocks).values(
-                    hash=entry.hash,
-                    height=entry.height,
-                    previous_hash=entry.header.previous_hash,
-                    header=entry.header.encode(),
-                    chain_work=entry.chain_work.to_bytes(32, "big"),
-                    status=int(entry.status),
-                    transaction_count=len(block.transactions),
-                    chain_transactions=before + len(block.transactions),
-                    size_bytes=len(block.raw),
-                    # No rule has judged these yet; a block with larger ones never connects.
-                    fees=min(total_fees(block.transactions), MAX_INTEGER),
-                    coinbase_recipient=block.coinbase.recipient,
-                    coinbase_amount=min(block.coinbase.amount, MAX_INTEGER),
-                    received_at=received_at,
-                    raw=block.raw,
-                )
+            dialect.insert_rows(
+                connection, blocks, [_block_values(entry, block, before, received_at)]
             )
 
     def mark_invalid(self, hashes: Collection[bytes]) -> None:
@@ -167,7 +150,7 @@ class SqlChainStore:
                     .values(status=int(BlockStatus.INVALID))
                 )
 
-    def _entries(self, statement: Select[tuple[bytes, bytes, bytes, int]]) -> list[BlockEntry]:
+    def _entries(self, statement: "Select[bytes, bytes, bytes, int]") -> list[BlockEntry]:
         with self.session.reading() as connection:
             return [_entry(row) for row in connection.execute(statement)]
 
@@ -179,7 +162,7 @@ class SqlChainStore:
         columns = (accounts.c.address, accounts.c.balance, accounts.c.next_sequence)
         with self.session.reading() as connection:
             for chunk in dialect.chunks(addresses):
-                rows = connection.execute(select(*columns).where(accounts.c.address.in_(chunk)))
+                rows = dialect.select_in(connection, columns, accounts.c.address, chunk)
                 found.update((row[0], Account(row[1], row[2])) for row in rows)
         return found
 
@@ -231,16 +214,15 @@ class SqlChainStore:
         emptied = [address for address, account in changed.items() if account == EMPTY_ACCOUNT]
         with self.session.writing() as connection:
             dialect.upsert_rows(connection, accounts, rows)
-            for chunk in dialect.chunks(emptied):
-                connection.execute(delete(accounts).where(accounts.c.address.in_(chunk)))
+            dialect.delete_in(connection, accounts.c.address, emptied)
 
     def mined_ids(self, ids: Collection[bytes]) -> set[bytes]:
         """Which of these transaction ids are in the active chain."""
         found: set[bytes] = set()
         with self.session.reading() as connection:
             for chunk in dialect.chunks(ids):
-                statement = select(transactions.c.id).where(transactions.c.id.in_(chunk))
-                found.update(connection.scalars(statement))
+                key = transactions.c.id
+                found.update(row[0] for row in dialect.select_in(connection, [key], key, chunk))
         return found
 
     # -- pool --------------------------------------------------------------------------------
@@ -255,8 +237,7 @@ class SqlChainStore:
     def change_pool(self, added: Sequence[PoolRow], removed: Collection[bytes]) -> None:
         """Adds rows that are not there and removes ids (absent ones are ignored)."""
         with self.session.writing() as connection:
-            for chunk in dialect.chunks(removed):
-                connection.execute(delete(pool).where(pool.c.id.in_(chunk)))
+            dialect.delete_in(connection, pool.c.id, removed)
             rows = [_pool_values(row) for row in added]
             dialect.insert_missing_rows(connection, pool, rows)
 
@@ -266,9 +247,35 @@ def fee_rate(fee: int, size_bytes: int) -> int:
     return min((fee << 20) // size_bytes, MAX_INTEGER)
 
 
-def _entry(row: _EntryRow) -> BlockEntry:
+def _entry(row: "Row[bytes, bytes, bytes, int]") -> BlockEntry:
     work = int.from_bytes(row[2], "big")
     return BlockEntry(row[0], decode_header(row[1]), work, BlockStatus(row[3]))
+
+
+def _block_values(
+    entry: BlockEntry, block: Block, transactions_before: int, received_at: int
+) -> tuple[object, ...]:
+    header = entry.header
+    count = len(block.transactions)
+    # No rule has judged these two yet; a block with larger ones never connects.
+    fees = min(total_fees(block.transactions), MAX_INTEGER)
+    coinbase_amount = min(block.coinbase.amount, MAX_INTEGER)
+    return (
+        entry.hash,
+        entry.height,
+        header.previous_hash,
+        header.encode(),
+        entry.chain_work.to_bytes(32, "big"),
+        int(entry.status),
+        count,
+        transactions_before + count,
+        len(block.raw),
+        fees,
+        block.coinbase.recipient,
+        coinbase_amount,
+        received_at,
+        block.raw,
+    )
 
 
 def _pool_values(row: PoolRow) -> tuple[object, ...]:

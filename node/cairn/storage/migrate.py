@@ -5,7 +5,7 @@ pays one SELECT.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,8 +146,6 @@ def _locked(engine: Engine) -> Iterator[Connection]:
 
 def _release(connection: Connection) -> None:
     """The lock belongs to the connection: closing that releases it, whatever happened."""
-    try:
+    with suppress(SQLAlchemyError):
         connection.rollback()
-    except SQLAlchemyError:
-        pass
     connection.invalidate()

@@ -5,6 +5,8 @@ gives, and can be rebuilt from it. Amounts and balances are base units; every on
 let in lies below 2^63. A transaction's own timestamp is any 64-bit number and never a column.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -27,7 +29,7 @@ SCHEMA_REVISION = "0001"
 MAX_INTEGER = 2**63 - 1
 """What a BIGINT holds. Numbers of a block that no rule has judged yet are cut to it."""
 
-_MYSQL = {
+_MYSQL: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",  # Z85 keys differ by case alone
