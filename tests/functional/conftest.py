@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import network as networks
-from tests.support.network import LocalNetwork
+from tests.support.network import PATIENT_MINER, LocalNetwork
 
 
 @pytest.fixture
@@ -36,9 +36,8 @@ def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
 @pytest.fixture(scope="session")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
     """One node that mines when it is asked to and never else: nothing moves by itself."""
-    patient = {"min_transactions": 1_000_000, "max_wait_seconds": 86_400, "heartbeat_seconds": 0}
     with LocalNetwork(tmp_path_factory.mktemp("quiet")) as network:
-        network.add_nodes(1, overrides={"miner": patient})
+        network.add_nodes(1, overrides={"miner": PATIENT_MINER})
         yield network
 
 

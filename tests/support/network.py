@@ -27,6 +27,12 @@ COIN = 10**8
 START_SECONDS = 60.0
 FUNDED_ACCOUNTS = 12
 FUNDED_UNITS = 1_000 * COIN
+PATIENT_MINER = {
+    "min_transactions": 1_000_000,
+    "max_wait_seconds": 86_400,
+    "heartbeat_seconds": 0,
+}
+"""Settings of a miner that works when it is asked to and never else."""
 
 _PREFIX = "tcairn"
 _PORT_RANGE = (10_000, 30_000)
