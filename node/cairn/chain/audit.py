@@ -4,13 +4,13 @@ Block bytes are the truth. Accounts, the index of mined transactions, block stat
 columns that repeat what bytes say are derived, and compared row by row.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from cairn.chain.audit_store import AuditStore, IndexRow, StoredPoolRow
 from cairn.chain.findings import DEFAULT_LISTED, Findings, Kind
-from cairn.chain.replay import Branch, Replay, Replayer, status_name
+from cairn.chain.replay import Branch, OnProgress, Replay, Replayer, blocks_of, status_name
 from cairn.chain.signatures import SignatureChecker
 from cairn.chain.store import BlockStatus
 from cairn.consensus.block import Block
@@ -33,7 +33,8 @@ class AuditOptions:
     max_reorg_blocks: int = 100
     """As the node's policy has it: a branch that forks deeper is not followed, by intent."""
     listed_per_kind: int = DEFAULT_LISTED
-    with_signatures: bool = True
+    fast: bool = False
+    """Believe the signatures of blocks marked ACTIVE: by far the most of the time."""
     threads: int = 2
 
 
@@ -68,24 +69,28 @@ def audit(
     store: AuditStore,
     params: NetworkParams,
     options: AuditOptions = DEFAULT_OPTIONS,
-    on_progress: Callable[[int], None] = lambda done: None,
+    on_progress: OnProgress = lambda what, done, total: None,
 ) -> AuditReport:
-    """Replays all stored blocks and compares. `on_progress` is told how many blocks are done."""
+    """Replays all stored blocks and compares."""
     findings = Findings(options.listed_per_kind)
     checker = SignatureChecker(params.network_id(), options.threads, remembered=4_096)
     try:
-        signatures = checker if options.with_signatures else None
         check_network(store, params, findings)
+        replay = Replayer(store, params, findings, checker, on_progress, fast=options.fast).run()
+        expected, refused = expected_tip(replay, options.max_reorg_blocks)
+        path = replay.path(expected) if expected else []
+        compare_statuses(store, replay, path, findings)
         index = _IndexComparison(store.index_rows(), findings)
-        replay = Replayer(store, params, findings, signatures, on_progress).run(index.compare)
+        for blocks in blocks_of(store, path, params, params.network_id()):
+            for block in blocks:
+                index.compare(block)
+            on_progress("Comparing", blocks[-1].header.height + 1, len(path))
         if replay.is_state_known:
             index.finish()
-        expected, refused = expected_tip(replay, options.max_reorg_blocks)
-        compare_statuses(store, replay, expected, findings)
         accounts = 0
         if replay.is_state_known and expected is not None:
             accounts = compare_accounts(store, replay.accounts_at(expected), params, findings)
-        waiting = PoolCheck(store, params, replay, expected, findings, signatures).run()
+        waiting = PoolCheck(store, params, replay, expected, findings, checker).run()
     finally:
         checker.close()
     return AuditReport(
@@ -93,7 +98,7 @@ def audit(
         blocks=replay.blocks,
         height=expected.height if expected else -1,
         tip=expected.context.hash if expected else b"",
-        transactions=replay.transactions,
+        transactions=expected.chain_transactions if expected else 0,
         accounts=accounts,
         waiting=waiting,
         is_state_compared=replay.is_state_known,
@@ -121,10 +126,9 @@ def expected_tip(replay: Replay, max_reorg_blocks: int) -> tuple[Branch | None, 
 
 
 def compare_statuses(
-    store: AuditStore, replay: Replay, expected: Branch | None, findings: Findings
+    store: AuditStore, replay: Replay, path: Sequence[bytes], findings: Findings
 ) -> None:
     """Notes blocks of the expected chain that are not marked ACTIVE, and others that are."""
-    path = replay.path(expected) if expected else []
     unfit = replay.unreadable | replay.unreachable | replay.invalid
     for row in store.blocks():
         where = f"block {row.height} ({row.hash.hex()[:16]}…)"
@@ -242,7 +246,7 @@ class PoolCheck:
         replay: Replay,
         tip: Branch | None,
         findings: Findings,
-        signatures: SignatureChecker | None,
+        signatures: SignatureChecker,
     ) -> None:
         self._store = store
         self._network_id = params.network_id()
@@ -279,10 +283,7 @@ class PoolCheck:
                 self._drop(row, str(error), "a transaction's bytes")
         transactions = [transaction for _, transaction in decoded]
         mined = self._store.mined_ids({transaction.id for transaction in transactions})
-        if self._signatures is None:
-            faults: list[RuleError | None] = [None] * len(transactions)
-        else:
-            faults = self._signatures.faults(transactions)
+        faults = self._signatures.faults(transactions)
         for (row, transaction), fault in zip(decoded, faults, strict=True):
             if fault is not None:
                 self._drop(row, str(fault), "a valid signature")

@@ -1,6 +1,6 @@
 """Rebuilds all derived state from the stored blocks, in one database transaction."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -8,7 +8,15 @@ from typing import TypeVar
 from cairn.chain.audit import DEFAULT_OPTIONS, AuditOptions, PoolCheck, expected_tip, pool_columns
 from cairn.chain.audit_store import RepairStore
 from cairn.chain.findings import Findings
-from cairn.chain.replay import Branch, Replay, Replayer, block_columns, read_block
+from cairn.chain.replay import (
+    Branch,
+    OnProgress,
+    Replay,
+    Replayer,
+    block_columns,
+    blocks_of,
+    read_block,
+)
 from cairn.chain.signatures import SignatureChecker
 from cairn.chain.store import BlockStatus
 from cairn.consensus.errors import RuleError
@@ -40,20 +48,19 @@ def repair(
     store: RepairStore,
     params: NetworkParams,
     options: AuditOptions = DEFAULT_OPTIONS,
-    on_progress: Callable[[int], None] = lambda done: None,
+    on_progress: OnProgress = lambda what, done, total: None,
 ) -> RepairReport:
     """Sets right whatever an audit can find. Nothing else may write meanwhile.
 
     Raises WrongNetwork when the database says it is another network's.
     """
     checker = SignatureChecker(params.network_id(), options.threads, remembered=4_096)
-    signatures = checker if options.with_signatures else None
     try:
         with store.transaction():
             _check_network(store, params)
             columns = _rewrite_columns(store, params)
             ignored = Findings(0)
-            replay = Replayer(store, params, ignored, signatures, on_progress).run()
+            replay = Replayer(store, params, ignored, checker, on_progress, fast=options.fast).run()
             tip, _ = expected_tip(replay, options.max_reorg_blocks)
             unfit = sorted(replay.unreadable | replay.unreachable)
             for hashes in _batches(unfit, _BATCH_BLOCKS):
@@ -66,7 +73,7 @@ def repair(
             # Every block left can be replayed, so the state is known now.
             replay.is_state_known = True
             store.replace_accounts(replay.accounts_at(tip) if tip else ())
-            dropped = _mend_pool(store, params, replay, tip, signatures)
+            dropped = _mend_pool(store, params, replay, tip, checker)
     finally:
         checker.close()
     return RepairReport(tip.height if tip else -1, columns, len(unfit), dropped)
@@ -117,11 +124,8 @@ def _set_statuses(store: RepairStore, replay: Replay, path: Sequence[bytes]) -> 
 
 
 def _rebuild_index(store: RepairStore, params: NetworkParams, path: Sequence[bytes]) -> None:
-    network_id = params.network_id()
     store.clear_index()
-    for hashes in _batches(path, _BATCH_BLOCKS):
-        raws = store.block_bytes(hashes)
-        blocks = [read_block(name, raws[name], params, network_id) for name in hashes]
+    for blocks in blocks_of(store, path, params, params.network_id()):
         store.insert_index(blocks)
 
 
@@ -130,7 +134,7 @@ def _mend_pool(
     params: NetworkParams,
     replay: Replay,
     tip: Branch | None,
-    signatures: SignatureChecker | None,
+    signatures: SignatureChecker,
 ) -> int:
     """Drops what can never be mined, and writes damaged rows anew from their bytes."""
     findings = Findings(0)

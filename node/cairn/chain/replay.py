@@ -24,6 +24,7 @@ from cairn.consensus.ledger import (
     total_fees,
     touched_addresses,
 )
+from cairn.consensus.merkle import merkle_root
 from cairn.consensus.params import NetworkParams
 from cairn.consensus.proof_of_work import work_of
 from cairn.consensus.validation import (
@@ -36,10 +37,14 @@ from cairn.consensus.validation import (
 WINDOW_BYTES = 8 * 1024 * 1024
 WINDOW_BLOCKS = 256
 """Blocks are read and their signatures checked in windows of about these (or one height)."""
+PATH_BATCH_BLOCKS = 16
 MAX_COLUMN = 2**63 - 1
 """A database's largest integer; what a block claims beyond it is stored as this."""
 _ANY_TIME = 2**63
 """A stored block was judged by the clock when it came; that is not judged again."""
+
+OnProgress = Callable[[str, int, int], None]
+"""Told what is being done, how many blocks of it are done, and of how many."""
 
 
 @dataclass(slots=True)
@@ -86,8 +91,6 @@ class Replay:
     best_active: Branch | None = None
     """Most work among branches marked ACTIVE throughout."""
     blocks: int = 0
-    transactions: int = 0
-    """In blocks of the main branch."""
     invalid: set[bytes] = field(default_factory=set)
     """Blocks that break a rule, or descend from one that does."""
     unreadable: set[bytes] = field(default_factory=set)
@@ -143,37 +146,39 @@ class _Judged:
 
 
 class Replayer:
-    """One replay over a store. `signatures` None skips them."""
+    """One replay over a store. `fast` believes the signatures of blocks marked ACTIVE."""
 
     def __init__(
         self,
         store: AuditStore,
         params: NetworkParams,
         findings: Findings,
-        signatures: SignatureChecker | None,
-        on_progress: Callable[[int], None] = lambda done: None,
+        signatures: SignatureChecker,
+        on_progress: OnProgress,
+        *,
+        fast: bool,
     ) -> None:
         self._store = store
         self._params = params
         self._genesis = params.genesis_block()
         self._findings = findings
         self._signatures = signatures
+        self._fast = fast
         self._on_progress = on_progress
         self._result = Replay(genesis_accounts(params))
         self._branches: dict[bytes, Branch] = {}
         """Valid branches that end at the height before the one being replayed."""
 
-    def run(self, on_main: Callable[[Block], None] = lambda block: None) -> Replay:
-        """Replays all blocks; `on_main` is told those of the main branch, by height."""
+    def run(self) -> Replay:
+        """Replays all blocks."""
+        total = self._store.block_count()
         for window in self._windows():
             raws = self._load_bytes(window)
             heights = [[self._read(row, raws) for row in rows] for rows in window]
             faults = self._signature_faults(heights)
             for reads in heights:
-                main = self._replay_height(reads, faults)
-                if main is not None:
-                    on_main(main)
-            self._on_progress(self._result.blocks)
+                self._replay_height(reads, faults)
+            self._on_progress("Replaying", self._result.blocks, total)
         return self._result
 
     # -- reading -------------------------------------------------------------------------------
@@ -207,9 +212,12 @@ class Replayer:
 
     def _signature_faults(self, heights: Sequence[Sequence[_Read]]) -> dict[bytes, RuleError]:
         """The first bad signature of each block that has one, by block hash."""
-        if self._signatures is None:
-            return {}
-        blocks = [read.block for reads in heights for read in reads if read.block is not None]
+        blocks = [
+            read.block
+            for reads in heights
+            for read in reads
+            if read.block and not (self._fast and read.row.status == BlockStatus.ACTIVE)
+        ]
         transactions = [transaction for block in blocks for transaction in block.transactions]
         results = iter(self._signatures.faults(transactions))
         found: dict[bytes, RuleError] = {}
@@ -222,10 +230,8 @@ class Replayer:
 
     # -- replaying -----------------------------------------------------------------------------
 
-    def _replay_height(
-        self, reads: Sequence[_Read], faults: Mapping[bytes, RuleError]
-    ) -> Block | None:
-        """Replays all blocks of one height. Returns the main branch's, if it goes on."""
+    def _replay_height(self, reads: Sequence[_Read], faults: Mapping[bytes, RuleError]) -> None:
+        """Replays all blocks of one height."""
         self._result.blocks += len(reads)
         judged = [self._judge(read, faults) for read in reads]
         sound = [item for item in judged if item is not None]
@@ -237,7 +243,6 @@ class Replayer:
         self._branches = reached
         for branch in reached.values():
             self._note_best(branch)
-        return main.block if main else None
 
     def _judge(self, read: _Read, faults: Mapping[bytes, RuleError]) -> _Judged | None:
         """Checks one block against everything; None, with a finding, when it cannot stand."""
@@ -259,9 +264,6 @@ class Replayer:
         try:
             changed = self._check_rules(block, None if is_genesis else parent, faults)
         except RuleError as error:
-            if error.rule is Rule.MERKLE_ROOT_MISMATCH:  # the node never stores such a block
-                self._give_up(row, Kind.BLOCK_BYTES, result.unreadable, str(error))
-                return None
             self._reject(row, error)
             return None
         if row.status not in (BlockStatus.STORED, BlockStatus.ACTIVE):
@@ -338,7 +340,6 @@ class Replayer:
                 keeper.overlay.setdefault(address, old)
             result.accounts[address] = account
         result.main_hashes += judged.row.hash
-        result.transactions += len(judged.block.transactions)
         return branch
 
     def _branch(self, judged: _Judged, *, is_main: bool) -> Branch:
@@ -377,7 +378,21 @@ def read_block(block_hash: bytes, raw: bytes, params: NetworkParams, network_id:
     found = decode_header(raw[:96]).hash()
     if found != block_hash:
         raise RuleError(Rule.BLOCK_INVALID, f"its bytes hash to {found.hex()}")
-    return decode_block(raw, network_id, params.max_block_bytes)
+    block = decode_block(raw, network_id, params.max_block_bytes)
+    root = merkle_root(block.leaves())
+    if root != block.header.merkle_root:
+        raise RuleError(Rule.MERKLE_ROOT_MISMATCH, f"its body has the merkle root {root.hex()}")
+    return block
+
+
+def blocks_of(
+    store: AuditStore, path: Sequence[bytes], params: NetworkParams, network_id: bytes
+) -> Iterator[list[Block]]:
+    """The blocks of a replayed path again, in batches, in order."""
+    for start in range(0, len(path), PATH_BATCH_BLOCKS):
+        hashes = path[start : start + PATH_BATCH_BLOCKS]
+        raws = store.block_bytes(hashes)
+        yield [read_block(name, raws[name], params, network_id) for name in hashes]
 
 
 def block_columns(block: Block) -> dict[str, int | bytes]:
