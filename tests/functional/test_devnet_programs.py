@@ -1,4 +1,4 @@
-"""The launcher under `./dev up`: programs end when told to, whole, and with whoever started them."""
+"""The launcher under `./dev up`: programs end when told to, whole, and with their starter."""
 
 import os
 import signal
@@ -82,6 +82,7 @@ def test_log_tail_is_of_the_latest_start(tmp_path: Path) -> None:
     for _ in range(2):
         program.start()
         assert program.wait(SOON_SECONDS)
+        assert program.exit_code == 0
     assert program.log_tail() == f"pid {program.pid}"
     assert program.log.read_text(encoding="utf-8").count("pid") == 2
 
