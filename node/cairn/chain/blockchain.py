@@ -156,6 +156,13 @@ class Blockchain:
         times = tuple(entry.header.timestamp for entry in reversed(entries))
         return self._remember(ParentContext(block_hash, entries[0].height, times[-1], times))
 
+    def check_database(self) -> None:
+        """Raises the store's error when it does not answer, RuntimeError when another process
+        has moved the tip: there is one writer, and `reload` is due."""
+        stored = self._store.tip()
+        if stored is None or stored.hash != self.tip.hash:
+            raise RuntimeError("the stored tip is not the one in memory: who else writes there?")
+
     # -- accepting ---------------------------------------------------------------------------
 
     def accept_block(self, block: Block, now: int) -> BlockResult:

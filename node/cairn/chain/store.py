@@ -64,6 +64,9 @@ class ChainStore(Protocol):
     def entry(self, block_hash: bytes) -> BlockEntry | None:
         """The block with this hash, whatever its status."""
 
+    def known_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
+        """Which of these blocks are stored, whatever their status."""
+
     def active_entries(self, first_height: int, count: int) -> list[BlockEntry]:
         """Active blocks from `first_height` up, at most `count`, in order of height."""
 

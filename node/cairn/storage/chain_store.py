@@ -59,6 +59,15 @@ class SqlChainStore:
         entries = self._entries(select(*_ENTRY).where(blocks.c.hash == block_hash))
         return entries[0] if entries else None
 
+    def known_hashes(self, hashes: Collection[bytes]) -> set[bytes]:
+        """Which of these blocks are stored, whatever their status."""
+        with self.session.reading() as connection:
+            found: set[bytes] = set()
+            for chunk in dialect.chunks(hashes):
+                statement = select(blocks.c.hash).where(blocks.c.hash.in_(chunk))
+                found.update(connection.scalars(statement))
+            return found
+
     def active_entries(self, first_height: int, count: int) -> list[BlockEntry]:
         """Active blocks from `first_height` up, at most `count`, in order of height."""
         last_height = first_height + count - 1
@@ -273,6 +282,7 @@ def _block_values(
         fees,
         block.coinbase.recipient,
         coinbase_amount,
+        block.coinbase.extra,
         received_at,
         block.raw,
     )

@@ -1,0 +1,217 @@
+"""The one place where state changes: a single thread that takes one job at a time.
+
+Whatever arrives while a job runs waits, and all waiting transactions share the next database
+transaction. So a reorganisation and an admission can never meet half-way.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from cairn.chain.admission import Admission, Admitter
+from cairn.chain.blockchain import Blockchain, BlockFate, BlockResult, ChainChange
+from cairn.chain.template import BlockTemplate, build_template
+from cairn.consensus.block import Block, decode_block
+from cairn.consensus.errors import RuleError
+from cairn.consensus.transaction import Transaction
+from cairn.network.port import TipView
+from cairn.services.logs import log_event
+from cairn.storage.errors import StorageUnavailable
+
+MAX_BATCH_TRANSACTIONS = 2_000
+"""In one database transaction; keeps the longest wait for the next job below a second."""
+MAX_QUEUED_TRANSACTIONS = 20_000
+RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+_T = TypeVar("_T")
+_logger = logging.getLogger(__name__)
+
+
+class WriterBusyError(Exception):
+    """More transactions wait for admission than the writer is willing to queue."""
+
+
+class LedgerWriter:
+    """Runs chain and pool in their own thread; all methods are called on the event loop.
+
+    A job that the database fails raises StorageError; what is in memory is read again before
+    the next job, so nothing is ever decided on state that did not become durable.
+    """
+
+    def __init__(
+        self,
+        chain: Blockchain,
+        admitter: Admitter,
+        clock: Callable[[], int],
+        on_moved: Callable[[ChainChange], None],
+        on_admitted: Callable[[Sequence[Transaction]], None],
+    ) -> None:
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self.database_problem: str | None = None
+        """Why the database cannot be used now, for people; None while it can."""
+        self.tip: TipView
+        """The active chain's last block; there once `start` has returned."""
+        self.pool_transactions = 0
+        self.pool_bytes = 0
+        self._chain = chain
+        self._admitter = admitter
+        self._clock = clock
+        self._on_moved = on_moved
+        self._on_admitted = on_admitted
+        self._in_step = False
+        self._offered: list[tuple[Sequence[bytes], asyncio.Future[list[Admission]]]] = []
+        self._queued = 0
+        self._admitting: asyncio.Task[None] | None = None
+
+    # -- jobs --------------------------------------------------------------------------------
+
+    async def start(self, retry: bool = True) -> None:
+        """Reads chain and pool, waiting for a database that does not answer yet."""
+        attempt = 0
+        while True:
+            try:
+                return await self.ping()
+            except StorageUnavailable:
+                if not retry:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+                attempt += 1
+
+    async def ping(self) -> None:
+        """Proves that the thread turns and, by reading again if need be, that state is in step."""
+        await self.run(self._chain.check_database)
+
+    async def admit(self, offered: Sequence[bytes]) -> list[Admission]:
+        """Offers transactions to the pool; durable when it returns.
+
+        Raises WriterBusyError when too many wait already.
+        """
+        if self._queued + len(offered) > MAX_QUEUED_TRANSACTIONS:
+            raise WriterBusyError(
+                f"{self._queued} transactions wait for admission, at most {MAX_QUEUED_TRANSACTIONS}"
+            )
+        future: asyncio.Future[list[Admission]] = asyncio.get_running_loop().create_future()
+        self._offered.append((offered, future))
+        self._queued += len(offered)
+        if self._admitting is None or self._admitting.done():
+            self._admitting = asyncio.create_task(self._admit_offered())
+        return await future
+
+    async def accept(self, raw: bytes) -> BlockResult:
+        """Offers a block's bytes to the chain; durable when it returns."""
+        return self._announce(await self.run(self._accept_raw, raw))
+
+    async def accept_block(self, block: Block) -> BlockResult:
+        """Offers a block to the chain; durable when it returns."""
+        return self._announce(await self.run(self._chain.accept_block, block, self._clock()))
+
+    async def template(self, recipient: bytes) -> tuple[BlockTemplate, int, int]:
+        """A block to mine, how many transactions it holds, and since when the oldest waits."""
+        return await self.run(self._build_template, recipient)
+
+    async def expire(self) -> int:
+        """Drops transactions that waited too long; how many."""
+        return await self.run(self._admitter.expire, self._clock())
+
+    async def run(self, job: Callable[..., _T], *arguments: object) -> _T:
+        """Runs a job in the writer's thread. Raises what it raises."""
+        loop = asyncio.get_running_loop()
+        try:
+            result = await loop.run_in_executor(self.thread, self._in_thread, job, *arguments)
+        except StorageUnavailable as error:
+            if self.database_problem is None:
+                log_event(_logger, "database unavailable", level=logging.ERROR, problem=str(error))
+            self.database_problem = str(error)
+            raise
+        if self.database_problem is not None:
+            log_event(_logger, "database answers again")
+            self.database_problem = None
+        self._refresh()
+        return result
+
+    async def close(self) -> None:
+        """Lets the job under way end; nothing is taken afterwards."""
+        await asyncio.to_thread(self.thread.shutdown, wait=True, cancel_futures=True)
+
+    # -- in the thread -----------------------------------------------------------------------
+
+    def _in_thread(self, job: Callable[..., _T], *arguments: object) -> _T:
+        if not self._in_step:
+            self._chain.reload(self._clock())
+            self._in_step = True
+        try:
+            return job(*arguments)
+        except RuleError:
+            raise
+        except BaseException:
+            self._in_step = False
+            raise
+
+    def _accept_raw(self, raw: bytes) -> BlockResult:
+        try:
+            block = decode_block(raw, self._chain.network_id, self._chain.params.max_block_bytes)
+        except RuleError as error:
+            return BlockResult(BlockFate.INVALID, error)
+        return self._chain.accept_block(block, self._clock())
+
+    def _admit_batch(self, offers: Sequence[Sequence[bytes]]) -> list[list[Admission]]:
+        together = [raw for offered in offers for raw in offered]
+        admissions = iter(self._admitter.admit(together, self._clock()))
+        return [[next(admissions) for _ in offered] for offered in offers]
+
+    def _build_template(self, recipient: bytes) -> tuple[BlockTemplate, int, int]:
+        template = build_template(self._chain, recipient, self._clock())
+        since = self._chain.pool.oldest_received_at() if template.transactions else 0
+        return template, len(template.transactions), since
+
+    # -- on the loop -------------------------------------------------------------------------
+
+    async def _admit_offered(self) -> None:
+        while self._offered:
+            batch = self._next_batch()
+            try:
+                results = await self.run(self._admit_batch, [offered for offered, _ in batch])
+            except Exception as error:  # noqa: BLE001 - handed to everyone who waits for it
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            self._announce_admitted(results)
+            for (_, future), admissions in zip(batch, results, strict=True):
+                if not future.done():
+                    future.set_result(admissions)
+
+    def _next_batch(self) -> list[tuple[Sequence[bytes], asyncio.Future[list[Admission]]]]:
+        count = size = 0
+        for offered, _ in self._offered:
+            if count and size + len(offered) > MAX_BATCH_TRANSACTIONS:
+                break
+            count += 1
+            size += len(offered)
+        batch, self._offered = self._offered[:count], self._offered[count:]
+        self._queued -= size
+        return batch
+
+    def _announce_admitted(self, results: Sequence[Sequence[Admission]]) -> None:
+        admitted = [
+            admission.transaction
+            for admissions in results
+            for admission in admissions
+            if admission.problem is None and admission.transaction is not None
+        ]
+        if admitted:
+            self._on_admitted(admitted)
+
+    def _announce(self, result: BlockResult) -> BlockResult:
+        for change in result.changes:
+            self._on_moved(change)
+        return result
+
+    def _refresh(self) -> None:
+        tip = self._chain.tip
+        if not hasattr(self, "tip") or self.tip.hash != tip.hash:
+            self.tip = TipView(tip.hash, tip.height, tip.chain_work, tip.header.encode())
+        self.pool_transactions = len(self._chain.pool)
+        self.pool_bytes = self._chain.pool.total_bytes
