@@ -61,10 +61,7 @@ def doctor(
     started = time.monotonic()
     repaired = _repair(config, options) if repair else None
     # What a repair just checked need not be checked again; that it was written must.
-    again = (
-        options if repaired is None else AuditOptions(options.max_reorg_blocks, limit, fast=True)
-    )
-    report = _audit(config, again)
+    report = _audit(config, replace(options, fast=fast or repair))
     seconds = time.monotonic() - started
     if as_json:
         print_json(_document(report, repaired, seconds))

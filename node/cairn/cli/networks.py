@@ -59,3 +59,25 @@ def required_params(genesis_file: str | None, network: str | None) -> NetworkPar
 
 def _bad_file(path: Path, what: str) -> Failure:
     return Failure(f"{path} {what}", exit_code=ExitCode.CONFIGURATION)
+
+
+def network_names(
+    genesis_file: str | None, network: str | None, node: str, timeout_seconds: float
+) -> NetworkNames | None:
+    """How addresses and amounts are written: as the named network, else the node's, does.
+
+    None when no network is named and no node answers.
+    """
+    params = offline_params(genesis_file, network)
+    if params is not None:
+        return NetworkNames(params.address_prefix, params.symbol)
+    from cairn.cli.api_client import NodeClient
+    from cairn.cli.replies import Status, read
+
+    try:
+        status = read(NodeClient(node, timeout_seconds).get("status"), Status)
+    except Failure as failure:
+        if failure.exit_code is not ExitCode.UNREACHABLE:
+            raise
+        return None
+    return NetworkNames(status.address_prefix, status.symbol)
