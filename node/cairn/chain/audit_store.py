@@ -31,6 +31,7 @@ class StoredBlock:
     fees: int
     coinbase_recipient: bytes
     coinbase_amount: int
+    coinbase_extra: bytes
     received_at: int
     raw_length: int
     """Of the bytes that are there, not what a column says."""

@@ -12,10 +12,18 @@ from cairn.consensus.transaction import decode_transaction
 from cairn.storage import dialect
 from cairn.storage.errors import StorageError
 from cairn.storage.session import Session
-from cairn.storage.tables import MAX_INTEGER, accounts, blocks, meta, pool, transactions
+from cairn.storage.state import select_accounts
+from cairn.storage.tables import (
+    MAX_INTEGER,
+    NETWORK_KEY,
+    accounts,
+    blocks,
+    meta,
+    pool,
+    transactions,
+)
 
 HEAVIER_LIMIT = 100
-NETWORK_KEY = "network_id"
 _WALK_STEP = 200
 """Parents one recursive statement follows, well below what servers allow (1,000)."""
 _ENTRY = (blocks.c.hash, blocks.c.header, blocks.c.chain_work, blocks.c.status)
@@ -167,13 +175,8 @@ class SqlChainStore:
 
     def load_accounts(self, addresses: Collection[bytes]) -> dict[bytes, Account]:
         """The accounts among these addresses that exist (not all zero)."""
-        found: dict[bytes, Account] = {}
-        columns = (accounts.c.address, accounts.c.balance, accounts.c.next_sequence)
         with self.session.reading() as connection:
-            for chunk in dialect.chunks(addresses):
-                rows = dialect.select_in(connection, columns, accounts.c.address, chunk)
-                found.update((row[0], Account(row[1], row[2])) for row in rows)
-        return found
+            return select_accounts(connection, addresses)
 
     def connect_block(self, block: Block, accounts: Mapping[bytes, Account]) -> None:
         """Makes a stored block the tip: status ACTIVE, its transactions indexed, these

@@ -10,7 +10,16 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Table,
+    and_,
+    or_,
+    tuple_,
+)
 
 IN_LIST_CHUNK = 500
 """Below SQLite's 32,766 variables, and below the 1,000 from which MariaDB turns an IN list
@@ -68,9 +77,25 @@ def delete_in(connection: Connection, key: Column[bytes], keys: Collection[bytes
         _execute_in(connection, "DELETE FROM", key, chunk)
 
 
+def beyond(
+    is_sqlite: bool, columns: tuple[Column[Any], Column[Any]], values: tuple[Any, Any], up: bool
+) -> ColumnElement[bool]:
+    """Whether a pair of columns sorts after (`up`) or before a pair of values.
+
+    SQLite walks an index by a comparison of pairs, MySQL only by its parts.
+    """
+    if is_sqlite:
+        pair, bound = tuple_(*columns), tuple_(*values)
+        return pair > bound if up else pair < bound
+    (first, second), (at, then) = columns, values
+    if up:
+        return or_(first > at, and_(first == at, second > then))
+    return or_(first < at, and_(first == at, second < then))
+
+
 def _execute_in(
     connection: Connection, verb: str, key: Column[bytes], keys: Sequence[bytes]
-) -> Any:
+) -> CursorResult[Any]:
     if _is_sqlite(connection):
         marks = ", ".join("?" * len(keys))
         statement = f'{verb} "{key.table.name}" WHERE "{key.name}" IN ({marks})'

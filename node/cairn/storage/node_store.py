@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select
 
 from cairn.chain.node_store import NodeRow
 from cairn.storage import dialect
@@ -24,9 +24,8 @@ class SqlNodeStore:
 
     def load_nodes(self) -> list[NodeRow]:
         """Every known node, in the order first seen."""
-        statement = select(*_COLUMNS).order_by(nodes.c.first_seen, nodes.c.curve_key)
         with self._session.reading() as connection:
-            return [NodeRow(*row) for row in connection.execute(statement)]
+            return select_nodes(connection)
 
     def save_nodes(self, rows: Sequence[NodeRow]) -> None:
         """Inserts or replaces rows by `curve_key`, in one database transaction."""
@@ -41,3 +40,9 @@ class SqlNodeStore:
             return
         with self._session.transaction(), self._session.writing() as connection:
             connection.execute(delete(nodes).where(nodes.c.curve_key.in_(curve_keys)))
+
+
+def select_nodes(connection: Connection) -> list[NodeRow]:
+    """Every known node, in the order first seen."""
+    statement = select(*_COLUMNS).order_by(nodes.c.first_seen, nodes.c.curve_key)
+    return [NodeRow(*row) for row in connection.execute(statement)]

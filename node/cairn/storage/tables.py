@@ -29,6 +29,9 @@ SCHEMA_REVISION = "0001"
 MAX_INTEGER = 2**63 - 1
 """What a BIGINT holds. Numbers of a block that no rule has judged yet are cut to it."""
 
+NETWORK_KEY = "network_id"
+"""Row of `meta` that says which network's chain this is."""
+
 _MYSQL: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
@@ -42,6 +45,11 @@ _MYSQL: dict[str, Any] = {
 def _fixed(length: int) -> TypeEngine[bytes]:
     """Exactly `length` bytes."""
     return LargeBinary(length).with_variant(mysql.BINARY(length), "mysql", "mariadb")
+
+
+def _short(length: int) -> TypeEngine[bytes]:
+    """At most `length` bytes."""
+    return LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
 
 
 def _medium() -> TypeEngine[bytes]:
@@ -70,6 +78,7 @@ blocks = Table(
     Column("fees", BigInteger, nullable=False),
     Column("coinbase_recipient", _fixed(20), nullable=False),
     Column("coinbase_amount", BigInteger, nullable=False),
+    Column("coinbase_extra", _short(64), nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("raw", _long(), nullable=False),
     PrimaryKeyConstraint("hash"),
@@ -127,9 +136,9 @@ pool = Table(
     Column("raw", _medium(), nullable=False),
     PrimaryKeyConstraint("id"),
     Index("pool_fee_rate", "fee_rate", "id"),
-    Index("pool_received_at", "received_at", "id"),
+    Index("pool_received_at", "received_at", "id", "size_bytes"),
     Index("pool_sender", "sender", "sequence"),
-    Index("pool_recipient", "recipient"),
+    Index("pool_recipient", "recipient", "amount"),
     **_MYSQL,
 )
 """Waiting transactions. `fee_rate` is base units per byte times 2^20, rounded down."""

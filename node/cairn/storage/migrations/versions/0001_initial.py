@@ -28,6 +28,10 @@ def fixed(length: int) -> TypeEngine[bytes]:
     return sa.LargeBinary(length).with_variant(mysql.BINARY(length), "mysql", "mariadb")
 
 
+def short(length: int) -> TypeEngine[bytes]:
+    return sa.LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
+
+
 def medium() -> TypeEngine[bytes]:
     return sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
@@ -88,6 +92,7 @@ def create_blocks() -> None:
         required("fees", sa.BigInteger),
         required("coinbase_recipient", fixed(20)),
         required("coinbase_amount", sa.BigInteger),
+        required("coinbase_extra", short(64)),
         required("received_at", sa.BigInteger),
         required("raw", long()),
         sa.PrimaryKeyConstraint("hash"),
@@ -146,9 +151,9 @@ def create_pool() -> None:
         **OPTIONS,
     )
     op.create_index("pool_fee_rate", "pool", ["fee_rate", "id"])
-    op.create_index("pool_received_at", "pool", ["received_at", "id"])
+    op.create_index("pool_received_at", "pool", ["received_at", "id", "size_bytes"])
     op.create_index("pool_sender", "pool", ["sender", "sequence"])
-    op.create_index("pool_recipient", "pool", ["recipient"])
+    op.create_index("pool_recipient", "pool", ["recipient", "amount"])
 
 
 def create_nodes() -> None:
