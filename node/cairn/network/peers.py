@@ -1,18 +1,33 @@
 """A node's place among its peers: everything the listener needs of the network."""
 
+import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
-from cairn.chain.node_store import NodeStore
-from cairn.network.port import LedgerPort, TipView
-from cairn.network.settings import AccountSigner, PeerSettings, PeerView
+import zmq.asyncio
 
-PeerChange = Callable[[str, str, str], None]
-"""(CURVE key, name, state): state is `connected`, `disconnected` or `banned`."""
+from cairn.chain.node_store import NodeStore
+from cairn.network.book import NodeBook
+from cairn.network.dialogue import Dialogue, PeerChange
+from cairn.network.joining import JoinFailed, post_record
+from cairn.network.port import LedgerPort, TipView
+from cairn.network.records import NodeRecord, encode_record, sign_record
+from cairn.network.settings import AccountSigner, PeerSettings, PeerView
+from cairn.network.tasks import Tasks
+
+_logger = logging.getLogger(__name__)
+
+SAVE_SECONDS = 5.0
+FIRST_JOIN_RETRY_SECONDS = 1.0
+MAX_JOIN_RETRY_SECONDS = 60.0
 
 
 class PeerNetwork:
-    """Lives in one asyncio loop; every method is called there."""
+    """Lives in one asyncio loop; every method is called there.
+
+    Stored nodes are read and saved in `executor` (None: the loop's own threads).
+    """
 
     def __init__(
         self,
@@ -24,33 +39,68 @@ class PeerNetwork:
         on_peer_changed: PeerChange | None = None,
         executor: Executor | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._settings = settings
+        self._port = port
+        self._store = node_store
+        self._account = account
+        self._clock = clock
+        self._executor = executor
+        self._context = zmq.asyncio.Context()
+        self._book = NodeBook(settings, port.network_id, clock)
+        self._dialogue = Dialogue(
+            settings, port, self._book, self._context, clock, on_peer_changed
+        )  # fmt: skip
+        self._tasks = Tasks()
 
     async def start(self) -> None:
         """Binds both sockets, loads known nodes, and begins to connect and join.
 
-        Raises OSError when an endpoint cannot be bound. Never waits for a peer.
+        Raises OSError when an endpoint cannot be bound, and whatever the node store raises.
+        Never waits for a peer.
         """
-        raise NotImplementedError
+        rows = await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._store.load_nodes
+        )
+        self._book.load(rows)
+        publish, request = self._dialogue.server.start()
+        self._dialogue.record = self._sign_own_record(publish, request)
+        self._dialogue.start()
+        self._tasks.start(self._announce(), "announcements")
+        self._tasks.start(self._save_often(), "saving nodes")
+        for url in self._settings.alphas:
+            self._tasks.start(self._join_until_known(url), "joining")
 
     async def stop(self) -> None:
         """Closes every socket and saves what is known of nodes."""
-        raise NotImplementedError
+        await self._tasks.stop()
+        await self._dialogue.stop()
+        await self._save()
+        self._context.destroy(linger=0)
+
+    @property
+    def record(self) -> bytes:
+        """This node's own signed record; empty before `start`."""
+        return self._dialogue.record
+
+    # -- telling -------------------------------------------------------------------------------
 
     def broadcast_transactions(self, raws: Sequence[bytes]) -> None:
         """Publishes newly admitted transactions at once."""
-        raise NotImplementedError
+        self._dialogue.relay.mark_own(raws)
+        self._dialogue.announcer.publish_transactions(raws)
 
     def broadcast_tip(self, tip: TipView) -> None:
-        """Publishes the new tip at once (while many blocks are fetched: the last one only)."""
-        raise NotImplementedError
+        """Publishes the new tip at once (while a chain is being fetched: at its end)."""
+        self._dialogue.announce_tip()
+
+    # -- joining -------------------------------------------------------------------------------
 
     async def join(self, url: str) -> int:
         """Joins at the alpha with this http(s) URL; how many nodes were new.
 
-        Raises `joining.JoinFailed` (a line for people), or RuleError for a bad answer.
+        Raises `joining.JoinFailed`, whose message is for people.
         """
-        raise NotImplementedError
+        return self._dialogue.learn_all(await post_record(url, self._dialogue.record))
 
     def handle_join(self, record: bytes) -> list[bytes]:
         """Takes a newcomer's record; own record first, then those of the nodes known here.
@@ -58,22 +108,105 @@ class PeerNetwork:
         Raises RuleError: node-record-invalid, network-mismatch, address-not-routable,
         signature-invalid, peer-not-admitted, peer-banned.
         """
-        raise NotImplementedError
+        node = self._book.learn(record)
+        if node is not None:
+            problem = self._book.refusal(node.record.curve_key)
+            if problem is not None:
+                raise problem
+            self._dialogue.connections.wake()
+        return self._dialogue.known_records()
+
+    # -- what the operator sees and decides ----------------------------------------------------
 
     def set_ban(self, curve_key: str, banned: bool) -> None:
         """Bans (24 h) or unbans a key. Raises RuleError `node-record-invalid` for no key."""
-        raise NotImplementedError
+        self._book.set_ban(curve_key, banned)
+        if banned:
+            self._dialogue.shut_out(curve_key)
+        else:
+            self._dialogue.connections.wake()
 
     def status(self) -> list[PeerView]:
         """Every known node, connected ones first."""
-        raise NotImplementedError
+        return self._book.views()
 
     @property
     def best_peer_height(self) -> int:
         """Greatest height a connected peer announces; 0 without peers."""
-        raise NotImplementedError
+        links = self._dialogue.connections.connected()
+        return max((link.claim.height for link in links if link.claim is not None), default=0)
 
     @property
     def is_synced(self) -> bool:
-        """Whether no connected peer announces more work than our tip has."""
-        raise NotImplementedError
+        """Whether no connected peer credibly announces more work than our tip has."""
+        return self._dialogue.sync.is_synced
+
+    # -- in the background ---------------------------------------------------------------------
+
+    def _sign_own_record(self, publish: str, request: str) -> bytes:
+        settings = self._settings
+        record = NodeRecord(
+            network_id=self._port.network_id,
+            name=settings.name,
+            url=settings.url,
+            publish=settings.advertised_publish or publish,
+            request=settings.advertised_request or request,
+            curve_key=settings.curve.public,
+            public_key=self._account.public_key,
+            version=settings.version,
+            timestamp=int(self._clock()),
+        )
+        return encode_record(sign_record(record, self._account))
+
+    async def _announce(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.announce_seconds)
+            try:
+                self._dialogue.announce_tip()
+            except Exception:
+                _logger.exception("the tip could not be announced")
+
+    async def _join_until_known(self, url: str) -> None:
+        """Joins, and again whenever we are left without any peer."""
+        retry = FIRST_JOIN_RETRY_SECONDS
+        joined = False
+        while True:
+            if not joined or not self._dialogue.connections.connected():
+                joined = await self._try_to_join(url)
+            await asyncio.sleep(MAX_JOIN_RETRY_SECONDS if joined else retry)
+            retry = FIRST_JOIN_RETRY_SECONDS if joined else min(retry * 2, MAX_JOIN_RETRY_SECONDS)
+
+    async def _try_to_join(self, url: str) -> bool:
+        try:
+            learned = await self.join(url)
+        except JoinFailed as error:
+            _logger.info("cannot join: %s", error)
+        except Exception:
+            _logger.exception("joining at %s failed", url)
+        else:
+            _logger.info("joined at %s: %d new nodes", url, learned)
+            return True
+        return False
+
+    async def _save_often(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            self._book.forget_old()
+            await self._save()
+
+    async def _save(self) -> None:
+        rows, removed = self._book.take_changes()
+        if not rows and not removed:
+            return
+
+        def save() -> None:
+            if rows:
+                self._store.save_nodes(rows)
+            if removed:
+                self._store.delete_nodes(removed)
+
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, save)
+        except Exception:
+            _logger.exception("%d nodes could not be saved; tried again later", len(rows))
+            self._book.put_back(rows, removed)

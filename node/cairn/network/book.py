@@ -1,0 +1,356 @@
+"""The nodes this one knows: their records, standing and bans, kept across restarts."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from cairn.chain.node_store import NodeRow
+from cairn.consensus.errors import Rule, RuleError
+from cairn.network.addresses import parse_ranges
+from cairn.network.keys import is_curve_key
+from cairn.network.records import NodeRecord, check_record, decode_record
+from cairn.network.scoring import BAN_POINTS, BAN_SECONDS
+from cairn.network.settings import ALLOWLIST, PeerSettings, PeerView
+
+_logger = logging.getLogger(__name__)
+
+MAX_KNOWN_NODES = 2_000
+MAX_STRANGERS = 4_096
+FORGET_SECONDS = 14 * 86_400
+"""A node not heard of for so long is forgotten."""
+POINTS_FORGIVEN_PER_SECOND = 1 / 60
+
+
+@dataclass(slots=True)
+class Standing:
+    """How a key behaved."""
+
+    score: float = 0.0
+    scored_at: float = 0.0
+    banned_until: int = 0
+
+    def points(self, now: float) -> int:
+        """Points that are not yet forgiven."""
+        return int(max(0.0, self.score - (now - self.scored_at) * POINTS_FORGIVEN_PER_SECOND))
+
+
+@dataclass(slots=True)
+class Node:
+    """A known node."""
+
+    record: NodeRecord
+    raw: bytes
+    standing: Standing
+    blocked: bool
+    """It names an endpoint the operator has cut off."""
+    first_seen: int
+    last_seen: int = 0
+    """When it last proved its CURVE key to us; 0: only its record is known."""
+    connected: bool = False
+    lost: bool = False
+    height: int = 0
+    lag_milliseconds: int = 0
+    attempt_at: float = 0.0
+    """Not connected to before this time."""
+    failures: int = 0
+
+    @property
+    def proven(self) -> bool:
+        """Whether it has shown that it holds the secret of its CURVE key."""
+        return self.last_seen > 0
+
+    def state(self, now: float) -> str:
+        """For people and the database."""
+        if self.standing.banned_until > now:
+            return "banned"
+        if self.connected:
+            return "connected"
+        return "disconnected" if self.lost else "known"
+
+
+class NodeBook:
+    """Known nodes by CURVE key. Every method is called in the event loop's thread."""
+
+    def __init__(
+        self, settings: PeerSettings, network_id: bytes, clock: Callable[[], float]
+    ) -> None:
+        self._settings = settings
+        self._network_id = network_id
+        self._clock = clock
+        self._ranges = parse_ranges(settings.allowed_ranges)
+        self._allowed = frozenset(settings.allowed_keys)
+        self._blocked = frozenset(settings.blocked_endpoints)
+        self._nodes: dict[str, Node] = {}
+        self._strangers: OrderedDict[str, Standing] = OrderedDict()
+        self._changed: set[str] = set()
+        self._removed: set[str] = set()
+
+    def nodes(self) -> list[Node]:
+        """Every known node."""
+        return list(self._nodes.values())
+
+    def get(self, key: str) -> Node | None:
+        """The node with this CURVE key."""
+        return self._nodes.get(key)
+
+    # -- admission and standing ---------------------------------------------------------------
+
+    def refusal(self, key: str) -> RuleError | None:
+        """Why this key may not connect, or None."""
+        if self._settings.admission == ALLOWLIST and key not in self._allowed:
+            return RuleError(Rule.PEER_NOT_ADMITTED, f"{key} is not among the allowed keys")
+        standing = self._standing(key)
+        if standing is not None and standing.banned_until > self._clock():
+            return RuleError(
+                Rule.PEER_BANNED,
+                f"{key} is banned until {standing.banned_until}",
+                until=standing.banned_until,
+            )
+        node = self._nodes.get(key)
+        if node is not None and node.blocked:
+            return RuleError(Rule.PEER_NOT_ADMITTED, f"{key} is at a blocked endpoint")
+        return None
+
+    def punish(self, key: str, points: int, why: str) -> bool:
+        """Adds points; True when they ban the key now."""
+        if points <= 0:
+            return False
+        now = self._clock()
+        standing = self._standing(key) or self._meet(key)
+        standing.score = standing.points(now) + points
+        standing.scored_at = now
+        self._changed.add(key)
+        _logger.warning("peer %s: %s (+%d, %d points)", key, why, points, standing.score)
+        if standing.score < BAN_POINTS or standing.banned_until > now:
+            return False
+        standing.banned_until = int(now) + BAN_SECONDS
+        _logger.warning("peer %s is banned for %d h", key, BAN_SECONDS // 3_600)
+        return True
+
+    def set_ban(self, key: str, banned: bool) -> None:
+        """The operator's word. Raises RuleError `node-record-invalid` when this is no key."""
+        if not is_curve_key(key):
+            raise RuleError(Rule.NODE_RECORD_INVALID, f"{key[:60]!r} is not a CURVE key in Z85")
+        standing = self._standing(key) or self._meet(key)
+        standing.banned_until = int(self._clock()) + BAN_SECONDS if banned else 0
+        standing.score = 0.0
+        node = self._nodes.get(key)
+        if node is not None:
+            node.attempt_at, node.failures = 0.0, 0
+        self._changed.add(key)
+
+    def _standing(self, key: str) -> Standing | None:
+        node = self._nodes.get(key)
+        return node.standing if node is not None else self._strangers.get(key)
+
+    def _meet(self, key: str) -> Standing:
+        """Keys cost nothing to make: strangers are remembered in bounded number."""
+        standing = self._strangers[key] = Standing()
+        if len(self._strangers) > MAX_STRANGERS:
+            forgotten, _ = self._strangers.popitem(last=False)
+            self._removed.add(forgotten)
+        return standing
+
+    # -- records ------------------------------------------------------------------------------
+
+    def learn(self, raw: bytes, *, proven_by: str | None = None) -> Node | None:
+        """Takes a record in; the node when that told something new.
+
+        `proven_by` is the CURVE key of the connection that brought it: a record of that very
+        key outweighs one that somebody else had signed with another account.
+        Raises RuleError as `check_record` does, and `peer-not-admitted`.
+        """
+        record = decode_record(raw)
+        key = record.curve_key
+        if key == self._settings.curve.public:
+            return None
+        known = self._nodes.get(key)
+        proven = proven_by == key
+        if known is not None and known.raw == raw:
+            return None
+        now = self._clock()
+        check_record(record, self._network_id, self._ranges, now)
+        if self._settings.admission == ALLOWLIST and key not in self._allowed:
+            raise RuleError(Rule.PEER_NOT_ADMITTED, f"{key} is not among the allowed keys")
+        if known is not None:
+            return self._replace(known, record, raw, proven)
+        return self._add(record, raw, int(now))
+
+    def _replace(self, known: Node, record: NodeRecord, raw: bytes, proven: bool) -> Node | None:
+        if known.record.public_key != record.public_key:
+            if known.proven or not proven:
+                raise RuleError(
+                    Rule.NODE_RECORD_INVALID,
+                    f"CURVE key {record.curve_key} is another account's, {known.record.name}",
+                )
+        elif record.timestamp <= known.record.timestamp:
+            return None
+        known.record, known.raw = record, raw
+        known.blocked = self._is_blocked(record)
+        known.attempt_at, known.failures = 0.0, 0
+        self._changed.add(record.curve_key)
+        return known
+
+    def _add(self, record: NodeRecord, raw: bytes, now: int) -> Node | None:
+        if len(self._nodes) >= MAX_KNOWN_NODES and not self._make_room():
+            return None
+        standing = self._strangers.pop(record.curve_key, None) or Standing()
+        node = Node(record, raw, standing, self._is_blocked(record), now)
+        self._nodes[record.curve_key] = node
+        self._changed.add(record.curve_key)
+        self._removed.discard(record.curve_key)
+        return node
+
+    def _is_blocked(self, record: NodeRecord) -> bool:
+        return record.publish in self._blocked or record.request in self._blocked
+
+    def _make_room(self) -> bool:
+        """Forgets the oldest node that never proved itself."""
+        unproven = [node for node in self._nodes.values() if not node.proven]
+        if not unproven:
+            return False
+        self.forget(min(unproven, key=lambda node: node.first_seen))
+        return True
+
+    def forget(self, node: Node) -> None:
+        """Removes a node, here and in the store."""
+        key = node.record.curve_key
+        self._nodes.pop(key, None)
+        self._changed.discard(key)
+        self._removed.add(key)
+
+    def forget_old(self) -> None:
+        """Forgets nodes not heard of for two weeks."""
+        now = self._clock()
+        for node in list(self._nodes.values()):
+            seen = max(node.first_seen, node.last_seen)
+            in_use = node.connected or node.standing.banned_until > now
+            if now - seen > FORGET_SECONDS and not in_use:
+                self.forget(node)
+
+    def records(self, limit: int) -> list[bytes]:
+        """Records to pass on: nodes that proved themselves first, latest first."""
+        nodes = [node for node in self._nodes.values() if self._is_presentable(node)]
+        nodes.sort(key=lambda node: (node.connected, node.last_seen), reverse=True)
+        return [node.raw for node in nodes[:limit]]
+
+    def _is_presentable(self, node: Node) -> bool:
+        return not node.blocked and node.standing.banned_until <= self._clock()
+
+    def candidates(self) -> list[Node]:
+        """Nodes to connect to now, most promising first."""
+        now = self._clock()
+        nodes = [
+            node
+            for node in self._nodes.values()
+            if node.attempt_at <= now and self.refusal(node.record.curve_key) is None
+        ]
+        nodes.sort(key=lambda node: (node.failures, -node.last_seen))
+        return nodes
+
+    def touch(self, node: Node) -> None:
+        """Marks the node as changed, and as having proved itself just now."""
+        node.last_seen = int(self._clock())
+        self._changed.add(node.record.curve_key)
+
+    def mark_changed(self, node: Node) -> None:
+        """The node is to be saved."""
+        self._changed.add(node.record.curve_key)
+
+    # -- views and storage ---------------------------------------------------------------------
+
+    def views(self) -> list[PeerView]:
+        """Every known node, connected ones first, then by name."""
+        now = self._clock()
+        nodes = sorted(
+            self._nodes.values(), key=lambda node: (not node.connected, node.record.name)
+        )
+        return [_view(node, now) for node in nodes]
+
+    def load(self, rows: Iterable[NodeRow]) -> None:
+        """Takes what was saved. A row this version cannot read is dropped and logged."""
+        now = self._clock()
+        for row in rows:
+            standing = Standing(row.score, now, row.banned_until)
+            if not row.record:
+                self._strangers[row.curve_key] = standing
+                continue
+            try:
+                record = decode_record(row.record)
+                check_record(record, self._network_id, self._ranges, now)
+            except RuleError as error:
+                _logger.warning("stored node %s is forgotten: %s", row.name, error)
+                self._removed.add(row.curve_key)
+                continue
+            node = Node(record, row.record, standing, self._is_blocked(record), row.first_seen)
+            node.last_seen, node.height = row.last_seen, row.height
+            node.lost = row.state in ("connected", "disconnected")
+            self._nodes[row.curve_key] = node
+
+    def take_changes(self) -> tuple[list[NodeRow], list[str]]:
+        """Rows to save and keys to delete since the last call."""
+        now = self._clock()
+        rows = [row for key in self._changed if (row := self._row(key, now)) is not None]
+        removed = list(self._removed)
+        self._changed.clear()
+        self._removed.clear()
+        return rows, removed
+
+    def put_back(self, rows: Iterable[NodeRow], removed: Iterable[str]) -> None:
+        """They could not be saved: again next time."""
+        self._changed.update(row.curve_key for row in rows)
+        self._removed.update(key for key in removed if key not in self._nodes)
+
+    def _row(self, key: str, now: float) -> NodeRow | None:
+        node = self._nodes.get(key)
+        if node is not None:
+            return _row_of(node, now)
+        standing = self._strangers.get(key)
+        if standing is None or standing.banned_until <= now:
+            self._removed.add(key)
+            return None
+        until, at = standing.banned_until, int(standing.scored_at)
+        return NodeRow(
+            key, b"", "", "", "", "", b"", "", "banned", 0, 0, standing.points(now), until, at, at
+        )
+
+
+def _view(node: Node, now: float) -> PeerView:
+    record = node.record
+    return PeerView(
+        curve_key=record.curve_key,
+        name=record.name,
+        url=record.url,
+        publish=record.publish,
+        request=record.request,
+        version=record.version,
+        state=node.state(now),
+        connected=node.connected,
+        height=node.height,
+        lag_milliseconds=node.lag_milliseconds,
+        score=node.standing.points(now),
+        banned_until=node.standing.banned_until if node.standing.banned_until > now else 0,
+        last_seen=node.last_seen,
+    )
+
+
+def _row_of(node: Node, now: float) -> NodeRow:
+    record = node.record
+    return NodeRow(
+        curve_key=record.curve_key,
+        record=node.raw,
+        name=record.name,
+        url=record.url,
+        publish=record.publish,
+        request=record.request,
+        address=record.address,
+        version=record.version,
+        state=node.state(now),
+        height=node.height,
+        lag_milliseconds=node.lag_milliseconds,
+        score=node.standing.points(now),
+        banned_until=node.standing.banned_until,
+        first_seen=node.first_seen,
+        last_seen=node.last_seen,
+    )

@@ -1,0 +1,156 @@
+"""The node's two public sockets: ROUTER answers peers, PUB tells them."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
+
+import zmq
+import zmq.asyncio
+
+from cairn.consensus.errors import RuleError
+from cairn.network.budget import Budgets, PeerBudget
+from cairn.network.messages import (
+    Body,
+    Busy,
+    Refusal,
+    Reply,
+    ReplyBody,
+    Request,
+    RequestBody,
+    decode_request,
+    encode_message,
+    malformed,
+)
+from cairn.network.settings import PeerSettings
+from cairn.network.sockets import bound_endpoint, open_publisher, open_router
+from cairn.network.tasks import Tasks
+from cairn.network.zap import Gate
+
+_logger = logging.getLogger(__name__)
+
+REQUESTS_PER_SECOND = 100.0
+REQUESTS_AT_ONCE = 400.0
+BYTES_PER_TOKEN = 64 * 1024
+"""A large answer counts as several requests: about 6 MiB a second for each peer."""
+MAX_UNDER_WAY_PER_PEER = 8
+MAX_UNDER_WAY = 32
+
+Answer = Callable[[str, RequestBody], Awaitable[ReplyBody]]
+"""(sender's CURVE key, request) to reply. Raises RuleError to refuse."""
+
+
+class PeerServer:
+    """Binds both sockets; attributes every request to the CURVE key that sent it."""
+
+    def __init__(
+        self,
+        settings: PeerSettings,
+        context: zmq.asyncio.Context,
+        refusal: Callable[[str], RuleError | None],
+        answer: Answer,
+        fault: Callable[[str, RuleError], None],
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._refusal = refusal
+        self._answer = answer
+        self._fault = fault
+        self._budgets = Budgets(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_UNDER_WAY)
+        self._tasks = Tasks()
+        self._gate: Gate | None = None
+        self._router: zmq.asyncio.Socket | None = None
+        self._publisher: zmq.Socket[bytes] | None = None
+
+    def start(self) -> tuple[str, str]:
+        """Binds; where PUB and ROUTER are. Raises OSError when an endpoint is taken."""
+        keys = self._settings.curve
+        # The gate first: a server socket without one would let everybody in.
+        self._gate = Gate(self._context, self._refusal)
+        self._publisher = open_publisher(self._context, keys, self._settings.publish)
+        self._router = open_router(self._context, keys, self._settings.request)
+        self._tasks.start(self._gate.run(), "peer admission")
+        self._tasks.start(self._serve(self._router), "peer requests")
+        return bound_endpoint(self._publisher), bound_endpoint(self._router)
+
+    async def stop(self) -> None:
+        """Closes both sockets; requests under way are dropped."""
+        await self._tasks.stop()
+        for socket in (self._router, self._publisher, self._gate):
+            if socket is not None:
+                socket.close()
+        self._router = self._publisher = self._gate = None
+
+    def publish(self, topic: bytes, body: Body) -> None:
+        """Sends a broadcast to whoever listens. Never blocks; slow listeners miss it."""
+        if self._publisher is not None:
+            self._publisher.send_multipart([topic, encode_message(body)], zmq.DONTWAIT)
+
+    async def _serve(self, router: zmq.asyncio.Socket) -> None:
+        while True:
+            frames = await router.recv_multipart(copy=False)
+            try:
+                self._receive(router, frames)
+            except Exception:
+                _logger.exception("a request could not be handled")
+            await asyncio.sleep(0)  # recv does not yield while messages wait
+
+    def _receive(self, router: zmq.asyncio.Socket, frames: list[zmq.Frame]) -> None:
+        key = str(frames[-1].get("User-Id"))
+        if self._refusal(key) is not None:
+            return  # banned after it had connected
+        identity = frames[0].bytes
+        now = time.monotonic()
+        budget = self._budgets.of(key, now)
+        try:
+            if len(frames) != 2:
+                raise malformed(f"request of {len(frames)} frames, must be 2")
+            request = decode_request(frames[1].bytes)
+        except RuleError as error:
+            self._fault(key, error)
+            self._reply(router, identity, Reply(0, _refusal_of(error)))
+            return
+        if budget.under_way >= MAX_UNDER_WAY_PER_PEER or not budget.bucket.take(1.0, now):
+            wait = max(0.05, budget.bucket.wait_seconds(now))
+            busy = Busy(min(60_000, math.ceil(wait * 1_000)))
+            self._reply(router, identity, Reply(request.id, busy))
+            return
+        budget.under_way += 1
+        self._tasks.start(self._handle(router, identity, key, request, budget), "peer request")
+
+    async def _handle(
+        self,
+        router: zmq.asyncio.Socket,
+        identity: bytes,
+        key: str,
+        request: Request,
+        budget: PeerBudget,
+    ) -> None:
+        try:
+            async with self._slots:
+                body = await self._answer(key, request.body)
+        except RuleError as error:
+            body = _refusal_of(error)
+        except Exception:
+            _logger.exception("a request of %s could not be answered", key)
+            body = Refusal("internal-error", "this node could not answer")
+        finally:
+            budget.under_way -= 1
+        size = self._reply(router, identity, Reply(request.id, body))
+        budget.bucket.charge(size / BYTES_PER_TOKEN)
+
+    def _reply(self, router: zmq.asyncio.Socket, identity: bytes, reply: Reply) -> int:
+        """Sends, or drops when the peer does not read; the reply's size."""
+        payload = encode_message(reply)
+        sender: zmq.Socket[bytes] = zmq.Socket.shadow(router.underlying)
+        try:
+            sender.send_multipart([identity, payload], zmq.DONTWAIT)
+        except zmq.ZMQError as error:
+            _logger.debug("a reply was dropped: %s", error)
+        return len(payload)
+
+
+def _refusal_of(error: RuleError) -> Refusal:
+    return Refusal(error.rule.value, error.detail[:400])

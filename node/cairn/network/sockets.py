@@ -1,0 +1,123 @@
+"""ZMQ sockets with every bound set: message size, queues, handshake, heartbeat, linger."""
+
+import zmq
+import zmq.asyncio
+
+from cairn.network.keys import CurveKeyPair
+from cairn.network.messages import (
+    CHAIN_TOPIC,
+    MAX_BROADCAST_BYTES,
+    MAX_REPLY_BYTES,
+    MAX_REQUEST_BYTES,
+    MAX_SUBSCRIPTION_BYTES,
+    TRANSACTIONS_TOPIC,
+)
+
+ZAP_DOMAIN = b"cairn"
+
+_HANDSHAKE_MILLISECONDS = 10_000
+_HEARTBEAT_MILLISECONDS = 10_000
+_HEARTBEAT_TIMEOUT_MILLISECONDS = 30_000
+_RECONNECT_MILLISECONDS = 100
+_RECONNECT_MAX_MILLISECONDS = 5_000
+_BACKLOG = 256
+
+
+def open_router(
+    context: zmq.asyncio.Context, keys: CurveKeyPair, endpoint: str
+) -> zmq.asyncio.Socket:
+    """The ROUTER that answers peers, bound. Raises OSError naming the endpoint."""
+    socket: zmq.asyncio.Socket = context.socket(zmq.ROUTER)
+    _bound(socket, MAX_REQUEST_BYTES, received=64, sent=16)
+    _bind(socket, keys, endpoint)
+    return socket
+
+
+def open_publisher(
+    context: zmq.asyncio.Context, keys: CurveKeyPair, endpoint: str
+) -> zmq.Socket[bytes]:
+    """The PUB that tells peers, bound. It never blocks, so it needs no event loop."""
+    socket = zmq.Socket(context, zmq.PUB)
+    _bound(socket, MAX_SUBSCRIPTION_BYTES, received=64, sent=256)
+    _bind(socket, keys, endpoint)
+    return socket
+
+
+def open_dealer(
+    context: zmq.asyncio.Context, keys: CurveKeyPair, endpoint: str, server_key: str
+) -> zmq.asyncio.Socket:
+    """A DEALER that asks one peer. It sends nothing before the peer has proved its key."""
+    socket: zmq.asyncio.Socket = context.socket(zmq.DEALER)
+    _bound(socket, MAX_REPLY_BYTES, received=8, sent=64)
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    _connect(socket, keys, endpoint, server_key)
+    return socket
+
+
+def open_subscriber(
+    context: zmq.asyncio.Context, keys: CurveKeyPair, endpoint: str, server_key: str
+) -> zmq.asyncio.Socket:
+    """A SUB that hears one peer's two topics."""
+    socket: zmq.asyncio.Socket = context.socket(zmq.SUB)
+    # A slow reader lets the publisher's queue grow, not ours: ours could hold 1 MiB a message.
+    _bound(socket, MAX_BROADCAST_BYTES, received=32, sent=64)
+    socket.subscribe(TRANSACTIONS_TOPIC)
+    socket.subscribe(CHAIN_TOPIC)
+    _connect(socket, keys, endpoint, server_key)
+    return socket
+
+
+def bound_endpoint(socket: zmq.Socket[bytes] | zmq.asyncio.Socket) -> str:
+    """Where the socket is bound, its port a number."""
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
+    assert isinstance(endpoint, bytes)  # noqa: S101 - for the type checker
+    return endpoint.rstrip(b"\0").decode("ascii")
+
+
+def _bound(
+    socket: zmq.Socket[bytes] | zmq.asyncio.Socket, size: int, received: int, sent: int
+) -> None:
+    options = {
+        zmq.LINGER: 0,
+        zmq.MAXMSGSIZE: size,
+        zmq.RCVHWM: received,
+        zmq.SNDHWM: sent,
+        zmq.HANDSHAKE_IVL: _HANDSHAKE_MILLISECONDS,
+        zmq.HEARTBEAT_IVL: _HEARTBEAT_MILLISECONDS,
+        zmq.HEARTBEAT_TIMEOUT: _HEARTBEAT_TIMEOUT_MILLISECONDS,
+        zmq.HEARTBEAT_TTL: _HEARTBEAT_TIMEOUT_MILLISECONDS,
+        zmq.TCP_KEEPALIVE: 1,
+        zmq.TCP_KEEPALIVE_IDLE: 60,
+        zmq.TCP_KEEPALIVE_INTVL: 15,
+        zmq.TCP_KEEPALIVE_CNT: 4,
+        zmq.RECONNECT_IVL: _RECONNECT_MILLISECONDS,
+        zmq.RECONNECT_IVL_MAX: _RECONNECT_MAX_MILLISECONDS,
+        zmq.BACKLOG: _BACKLOG,
+    }
+    for option, value in options.items():
+        socket.setsockopt(option, value)
+
+
+def _bind(
+    socket: zmq.Socket[bytes] | zmq.asyncio.Socket, keys: CurveKeyPair, endpoint: str
+) -> None:
+    socket.setsockopt(zmq.CURVE_SERVER, 1)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode("ascii"))
+    socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        socket.close()
+        raise OSError(error.errno, f"cannot listen at {endpoint}: {error.strerror}") from None
+
+
+def _connect(
+    socket: zmq.asyncio.Socket, keys: CurveKeyPair, endpoint: str, server_key: str
+) -> None:
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public.encode("ascii"))
+    socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode("ascii"))
+    socket.setsockopt(zmq.CURVE_SERVERKEY, server_key.encode("ascii"))
+    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
+    socket.connect(endpoint)
