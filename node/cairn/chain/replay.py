@@ -406,6 +406,7 @@ def block_columns(block: Block) -> dict[str, int | bytes]:
         "fees": min(total_fees(block.transactions), MAX_COLUMN),
         "coinbase_recipient": block.coinbase.recipient,
         "coinbase_amount": min(block.coinbase.amount, MAX_COLUMN),
+        "coinbase_extra": block.coinbase.extra,
     }
 
 
