@@ -197,11 +197,11 @@ class LocalNode:
 class LocalNetwork:
     """Nodes of one network in one folder; a context manager that stops them all."""
 
-    def __init__(self, folder: Path, **genesis: int) -> None:
-        """`genesis` changes numbers of the genesis file."""
+    def __init__(self, folder: Path, accounts: int = FUNDED_ACCOUNTS, **genesis: int) -> None:
+        """`accounts` are funded at genesis; `genesis` changes numbers of the genesis file."""
         self.folder = folder
         self.nodes: list[LocalNode] = []
-        self.accounts = [Account(number) for number in range(FUNDED_ACCOUNTS)]
+        self.accounts = [Account(number) for number in range(accounts)]
         self.genesis_text = self._genesis({"genesis_time": int(time.time()), **genesis})
         self.genesis_file = folder / "genesis.toml"
         self.genesis_file.write_text(self.genesis_text, encoding="utf-8")
