@@ -36,7 +36,7 @@ Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 HeaderBytes = Annotated[bytes, Meta(min_length=96, max_length=96)]
 Work = Annotated[bytes, Meta(min_length=32, max_length=32)]
 """Chain work, big-endian."""
-Count = Annotated[int, Meta(ge=0, lt=2**63)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
 RecordBytes = Annotated[bytes, Meta(max_length=MAX_RECORD_BYTES)]
 
 
