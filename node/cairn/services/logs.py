@@ -49,6 +49,7 @@ def setup_logging(section: LogSection, stream: TextIO | None = None) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(section.level.upper())
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its steps are of no interest here
     logging.raiseExceptions = False  # a log that cannot be written must not spill over
 
 
