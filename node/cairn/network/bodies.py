@@ -143,6 +143,8 @@ class BodyFetch:
             _logger.info("peer %s does not serve blocks: %s", link.key, error)
         except RuleError as error:
             self._punish(link.key, 100, f"served a bad block: {error}")
+        except Exception:
+            _logger.exception("blocks of %s could not be fetched", link.key)
         finally:
             self._workers.pop(link.key, None)
             self._useless.add(link.key)

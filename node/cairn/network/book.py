@@ -1,5 +1,6 @@
 """The nodes this one knows: their records, standing and bans, kept across restarts."""
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -83,6 +84,8 @@ class NodeBook:
         self._blocked = frozenset(settings.blocked_endpoints)
         self._nodes: dict[str, Node] = {}
         self._strangers: OrderedDict[str, Standing] = OrderedDict()
+        self.urgent = asyncio.Event()
+        """Set when something changed that should be stored soon."""
         self._changed: set[str] = set()
         self._removed: set[str] = set()
 
@@ -120,7 +123,7 @@ class NodeBook:
         standing = self._standing(key) or self._meet(key)
         standing.score = standing.points(now) + points
         standing.scored_at = now
-        self._changed.add(key)
+        self._mark(key)
         _logger.warning("peer %s: %s (+%d, %d points)", key, why, points, standing.score)
         if standing.score < BAN_POINTS or standing.banned_until > now:
             return False
@@ -138,7 +141,7 @@ class NodeBook:
         node = self._nodes.get(key)
         if node is not None:
             node.attempt_at, node.failures = 0.0, 0
-        self._changed.add(key)
+        self._mark(key)
 
     def _standing(self, key: str) -> Standing | None:
         node = self._nodes.get(key)
@@ -189,7 +192,7 @@ class NodeBook:
         known.record, known.raw = record, raw
         known.blocked = self._is_blocked(record)
         known.attempt_at, known.failures = 0.0, 0
-        self._changed.add(record.curve_key)
+        self._mark(record.curve_key)
         return known
 
     def _add(self, record: NodeRecord, raw: bytes, now: int) -> Node | None:
@@ -198,7 +201,7 @@ class NodeBook:
         standing = self._strangers.pop(record.curve_key, None) or Standing()
         node = Node(record, raw, standing, self._is_blocked(record), now)
         self._nodes[record.curve_key] = node
-        self._changed.add(record.curve_key)
+        self._mark(record.curve_key)
         self._removed.discard(record.curve_key)
         return node
 
@@ -254,9 +257,15 @@ class NodeBook:
         node.last_seen = int(self._clock())
         self._changed.add(node.record.curve_key)
 
-    def mark_changed(self, node: Node) -> None:
+    def mark_changed(self, node: Node, *, urgent: bool) -> None:
         """The node is to be saved."""
         self._changed.add(node.record.curve_key)
+        if urgent:
+            self.urgent.set()
+
+    def _mark(self, key: str) -> None:
+        self._changed.add(key)
+        self.urgent.set()
 
     # -- views and storage ---------------------------------------------------------------------
 

@@ -116,6 +116,7 @@ class Dialogue:
     def shut_out(self, key: str) -> None:
         """Ends the conversation with a banned key."""
         self.connections.drop(key, BANNED_RETRY_SECONDS)
+        self.server.cut_off(key)
         self._tell(key, "banned")
 
     def _request_fault(self, key: str, error: RuleError) -> None:
@@ -158,7 +159,7 @@ class Dialogue:
         except RuleError as error:
             self.punish(key, message_points(error.rule), str(error))
             raise
-        if node is not None and not node.connected and node.failures:
+        if node is not None and not node.connected:
             node.attempt_at, node.failures = 0.0, 0  # it is alive after all
             self.connections.wake()
         return self._welcome()
@@ -215,6 +216,7 @@ class Dialogue:
         self._take_claim(link, welcome.header, welcome.chain_work)
         self.relay.follow_sequence(link, welcome.transactions_sequence, announced=True)
         if first:
+            self._book.mark_changed(node, urgent=True)
             self._tell(link.key, "connected")
             self.relay.want_pool(link)
         if first or time.monotonic() - self._gossiped_at.get(link.key, 0.0) > GOSSIP_SECONDS:
@@ -235,7 +237,7 @@ class Dialogue:
         node = self._book.get(link.key)
         if node is not None:
             node.connected, node.lost = False, True
-            self._book.mark_changed(node)
+            self._book.mark_changed(node, urgent=True)
         if self._book.refusal(link.key) is None:
             self._tell(link.key, "disconnected")
 
@@ -251,7 +253,6 @@ class Dialogue:
         """The peer announced its tip."""
         if not link.connected:
             return  # it has not yet told its network
-        link.tip_sequence = broadcast.sequence
         self.relay.follow_sequence(link, broadcast.transactions_sequence, announced=True)
         self._take_claim(link, broadcast.header, broadcast.chain_work)
 
@@ -264,7 +265,7 @@ class Dialogue:
         node = self._book.get(link.key)
         if node is not None and link.claim is not None and node.height != link.claim.height:
             node.height = link.claim.height
-            self._book.mark_changed(node)
+            self._book.mark_changed(node, urgent=False)
 
     def on_transactions(self, link: PeerLink, broadcast: TransactionsBroadcast) -> None:
         """The peer passed transactions on."""

@@ -112,7 +112,6 @@ class PeerLink:
         self.lag_milliseconds = 0
         self.failing_since: float | None = time.monotonic()
         """Monotonic time since which no hello is answered; None while they are."""
-        self.tip_sequence: int | None = None
         self.transactions_sequence: int | None = None
         self.pool_wanted = False
         self.sync_after = 0.0
@@ -269,6 +268,6 @@ class PeerLink:
         if self.failing_since is None:
             self.failing_since = time.monotonic()
         was_connected, self.connected = self.connected, False
-        self.tip_sequence = self.transactions_sequence = None
+        self.transactions_sequence = None
         if was_connected:
             self._events.on_lost(self, reason)

@@ -12,13 +12,15 @@ from cairn.network.book import NodeBook
 from cairn.network.dialogue import Dialogue, PeerChange
 from cairn.network.joining import JoinFailed, post_record
 from cairn.network.port import LedgerPort, TipView
-from cairn.network.records import NodeRecord, encode_record, sign_record
+from cairn.network.records import NodeRecord, decode_record, encode_record, sign_record
 from cairn.network.settings import AccountSigner, PeerSettings, PeerView
 from cairn.network.tasks import Tasks
 
 _logger = logging.getLogger(__name__)
 
-SAVE_SECONDS = 5.0
+SAVE_SECONDS = 10.0
+"""Between two saves of what nodes may also tell again: heights, when they were seen."""
+URGENT_SAVE_SECONDS = 0.5
 FIRST_JOIN_RETRY_SECONDS = 1.0
 MAX_JOIN_RETRY_SECONDS = 60.0
 
@@ -108,11 +110,11 @@ class PeerNetwork:
         Raises RuleError: node-record-invalid, network-mismatch, address-not-routable,
         signature-invalid, peer-not-admitted, peer-banned.
         """
-        node = self._book.learn(record)
-        if node is not None:
-            problem = self._book.refusal(node.record.curve_key)
-            if problem is not None:
-                raise problem
+        learned = self._book.learn(record)
+        problem = self._book.refusal(decode_record(record).curve_key)
+        if problem is not None:
+            raise problem
+        if learned is not None:
             self._dialogue.connections.wake()
         return self._dialogue.known_records()
 
@@ -190,7 +192,13 @@ class PeerNetwork:
 
     async def _save_often(self) -> None:
         while True:
-            await asyncio.sleep(SAVE_SECONDS)
+            try:
+                async with asyncio.timeout(SAVE_SECONDS):
+                    await self._book.urgent.wait()
+                await asyncio.sleep(URGENT_SAVE_SECONDS)  # others may follow
+            except TimeoutError:
+                pass
+            self._book.urgent.clear()
             self._book.forget_old()
             await self._save()
 

@@ -26,6 +26,7 @@ from cairn.network.messages import (
 from cairn.network.settings import PeerSettings
 from cairn.network.sockets import bound_endpoint, open_publisher, open_router
 from cairn.network.tasks import Tasks
+from cairn.network.visitors import Visitors
 from cairn.network.zap import Gate
 
 _logger = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ class PeerServer:
         self._tasks = Tasks()
         self._gate: Gate | None = None
         self._router: zmq.asyncio.Socket | None = None
-        self._publisher: zmq.Socket[bytes] | None = None
+        self._publisher: zmq.asyncio.Socket | None = None
+        self._visitors = Visitors()
 
     def start(self) -> tuple[str, str]:
         """Binds; where PUB and ROUTER are. Raises OSError when an endpoint is taken."""
@@ -72,8 +74,12 @@ class PeerServer:
         self._publisher = open_publisher(self._context, keys, self._settings.publish)
         self._router = open_router(self._context, keys, self._settings.request)
         self._tasks.start(self._gate.run(), "peer admission")
+        self._tasks.start(self._watch_subscribers(self._publisher), "peer subscriptions")
         self._tasks.start(self._serve(self._router), "peer requests")
-        return bound_endpoint(self._publisher), bound_endpoint(self._router)
+        endpoints = bound_endpoint(self._publisher), bound_endpoint(self._router)
+        for endpoint in endpoints:
+            self._visitors.listen_at(endpoint)
+        return endpoints
 
     async def stop(self) -> None:
         """Closes both sockets; requests under way are dropped."""
@@ -86,7 +92,22 @@ class PeerServer:
     def publish(self, topic: bytes, body: Body) -> None:
         """Sends a broadcast to whoever listens. Never blocks; slow listeners miss it."""
         if self._publisher is not None:
-            self._publisher.send_multipart([topic, encode_message(body)], zmq.DONTWAIT)
+            sender: zmq.Socket[bytes] = zmq.Socket.shadow(self._publisher.underlying)
+            sender.send_multipart([topic, encode_message(body)], zmq.DONTWAIT)
+
+    def cut_off(self, key: str) -> None:
+        """Ends the connections that this key has made to us."""
+        ended = self._visitors.cut_off(key)
+        _logger.info("%d connections of %s were cut off", ended, key)
+
+    async def _watch_subscribers(self, publisher: zmq.asyncio.Socket) -> None:
+        while True:
+            frames = await publisher.recv_multipart(copy=False)
+            try:
+                self._visitors.note(str(frames[0]["User-Id"]), frames[0])
+            except Exception:
+                _logger.exception("a subscription could not be noted")
+            await asyncio.sleep(0)
 
     async def _serve(self, router: zmq.asyncio.Socket) -> None:
         while True:
@@ -98,7 +119,8 @@ class PeerServer:
             await asyncio.sleep(0)  # recv does not yield while messages wait
 
     def _receive(self, router: zmq.asyncio.Socket, frames: list[zmq.Frame]) -> None:
-        key = str(frames[-1].get("User-Id"))
+        key = str(frames[-1]["User-Id"])
+        self._visitors.note(key, frames[-1])
         if self._refusal(key) is not None:
             return  # banned after it had connected
         identity = frames[0].bytes

@@ -35,10 +35,11 @@ def open_router(
 
 def open_publisher(
     context: zmq.asyncio.Context, keys: CurveKeyPair, endpoint: str
-) -> zmq.Socket[bytes]:
-    """The PUB that tells peers, bound. It never blocks, so it needs no event loop."""
-    socket = zmq.Socket(context, zmq.PUB)
+) -> zmq.asyncio.Socket:
+    """The PUB that tells peers, bound: an XPUB, which also shows who subscribes."""
+    socket: zmq.asyncio.Socket = context.socket(zmq.XPUB)
     _bound(socket, MAX_SUBSCRIPTION_BYTES, received=64, sent=256)
+    socket.setsockopt(zmq.XPUB_VERBOSE, 1)
     _bind(socket, keys, endpoint)
     return socket
 
@@ -67,16 +68,14 @@ def open_subscriber(
     return socket
 
 
-def bound_endpoint(socket: zmq.Socket[bytes] | zmq.asyncio.Socket) -> str:
+def bound_endpoint(socket: zmq.asyncio.Socket) -> str:
     """Where the socket is bound, its port a number."""
     endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)  # noqa: S101 - for the type checker
     return endpoint.rstrip(b"\0").decode("ascii")
 
 
-def _bound(
-    socket: zmq.Socket[bytes] | zmq.asyncio.Socket, size: int, received: int, sent: int
-) -> None:
+def _bound(socket: zmq.asyncio.Socket, size: int, received: int, sent: int) -> None:
     options = {
         zmq.LINGER: 0,
         zmq.MAXMSGSIZE: size,
@@ -98,9 +97,7 @@ def _bound(
         socket.setsockopt(option, value)
 
 
-def _bind(
-    socket: zmq.Socket[bytes] | zmq.asyncio.Socket, keys: CurveKeyPair, endpoint: str
-) -> None:
+def _bind(socket: zmq.asyncio.Socket, keys: CurveKeyPair, endpoint: str) -> None:
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode("ascii"))
     socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
