@@ -4,8 +4,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from cairn.cli.api_client import NodeClient
-from cairn.cli.command import CairnCommand, example, json_option, node_options
+from cairn.cli.command import CairnCommand, NodeAt, example, json_option, node_options
 from cairn.cli.failures import ExitCode, Failure
 from cairn.cli.output import (
     age,
@@ -43,11 +42,9 @@ _SHOWN_TRANSACTIONS = 50
 @click.option("--newest-first", is_flag=True, help="Draw the tip on top.")
 @node_options
 @json_option
-def chain(
-    limit: int, before: int | None, newest_first: bool, node: str, timeout: float, as_json: bool
-) -> None:
+def chain(limit: int, before: int | None, newest_first: bool, node: NodeAt, as_json: bool) -> None:
     """Draw the newest blocks and how each holds the hash of the one before it."""
-    document = NodeClient(node, timeout).get("blocks", limit=limit, before=before)
+    document = node.client().get("blocks", limit=limit, before=before)
     blocks = read(document, BlockPage).items
     if as_json:
         print_json(document)
@@ -106,9 +103,9 @@ def _row(width: int, *parts: tuple[str, str]) -> Text:
 @click.argument("height_or_hash")
 @node_options
 @json_option
-def block(height_or_hash: str, node: str, timeout: float, as_json: bool) -> None:
+def block(height_or_hash: str, node: NodeAt, as_json: bool) -> None:
     """Show the block of this height or hash, with its transactions."""
-    client = NodeClient(node, timeout)
+    client = node.client()
     document = client.get("blocks", height_or_hash.strip().lower())
     found = read(document, BlockDetail)
     if as_json:
@@ -147,9 +144,9 @@ def _block_rows(found: BlockDetail, symbol: str) -> list[tuple[str, str | Text]]
 @click.argument("transaction_id", metavar="ID")
 @node_options
 @json_option
-def transaction(transaction_id: str, node: str, timeout: float, as_json: bool) -> None:
+def transaction(transaction_id: str, node: NodeAt, as_json: bool) -> None:
     """Show the transaction with this id: what it says, and whether it is mined."""
-    client = NodeClient(node, timeout)
+    client = node.client()
     document = client.get("transactions", transaction_id.strip().lower())
     found = read(document, FoundTransaction)
     if as_json:

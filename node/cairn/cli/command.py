@@ -1,12 +1,18 @@
 """What all commands share: their options, and how an expected failure ends one."""
 
+import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cairn.cli.failures import ExitCode, Failure, explain
+
+if TYPE_CHECKING:
+    from cairn.cli.api_client import NodeClient
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,26 +24,34 @@ class CairnCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; ends with the failure's exit code."""
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except BrokenPipeError:  # as in `cairn chain | head`
-            sys.stderr.close()
-            ctx.exit(ExitCode.OK)
-        except KeyboardInterrupt:
-            raise click.Abort from None
-        except Exception as error:
-            failure = explain(error)
-            if failure is None:
-                raise
-            tell_and_exit(ctx, failure)
+        return guarded(ctx, super().invoke)
 
 
 class CairnGroup(click.Group):
     """A group of such commands."""
 
     command_class = CairnCommand
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the group's own function, or the command that is called."""
+        return guarded(ctx, super().invoke)
+
+
+def guarded(ctx: click.Context, call: Callable[[click.Context], Any]) -> Any:
+    """Calls it; an expected failure is told, and ends the process with its exit code."""
+    try:
+        return call(ctx)
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except BrokenPipeError:  # as in `cairn chain | head`
+        # What is still buffered for the reader that left must not fail when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ctx.exit(ExitCode.OK)
+    except Exception as error:
+        failure = explain(error)
+        if failure is None:
+            raise
+        tell_and_exit(ctx, failure)
 
 
 def tell_and_exit(ctx: click.Context, failure: Failure) -> None:
@@ -61,16 +75,35 @@ def json_option(function: Function) -> Function:
     )(function)
 
 
-def node_options(function: Function) -> Function:
-    """Adds --node and --timeout, as `node` and `timeout`."""
-    function = click.option(
+@dataclass(frozen=True, slots=True)
+class NodeAt:
+    """The node that a command line names."""
+
+    url: str
+    timeout_seconds: float
+
+    def client(self, token: str = "") -> "NodeClient":
+        """What talks to it. Raises Failure when the URL is none."""
+        from cairn.cli.api_client import NodeClient
+
+        return NodeClient(self.url, self.timeout_seconds, token)
+
+
+def node_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --node and --timeout, together as `node`, a NodeAt."""
+
+    @wraps(function)
+    def call(*arguments: Any, node: str, timeout: float, **options: Any) -> Any:
+        return function(*arguments, node=NodeAt(node, timeout), **options)
+
+    call = click.option(
         "--timeout",
         type=_SECONDS,
         default=15.0,
         show_default=True,
         metavar="SECONDS",
         help="How long to wait for the node.",
-    )(function)
+    )(call)
     return click.option(
         "--node",
         envvar="CAIRN_URL",
@@ -78,7 +111,7 @@ def node_options(function: Function) -> Function:
         show_default=True,
         metavar="URL",
         help="The node to talk to.",
-    )(function)
+    )(call)
 
 
 def token_option(function: Function) -> Function:
@@ -102,18 +135,30 @@ def config_option(function: Function) -> Function:
     )(function)
 
 
-def network_options(function: Function) -> Function:
-    """Adds --genesis and --network, as `genesis_file` and `network`."""
-    function = click.option(
-        "--network", type=click.Choice(["regtest"]), help="A built-in network."
-    )(function)
+@dataclass(frozen=True, slots=True)
+class NetworkChoice:
+    """The network that a command line (or CAIRN_GENESIS) names, if it does."""
+
+    genesis_file: str | None
+    built_in: str | None
+
+
+def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --genesis and --network, together as `network`, a NetworkChoice."""
+
+    @wraps(function)
+    def call(*arguments: Any, genesis: str | None, network: str | None, **options: Any) -> Any:
+        return function(*arguments, network=NetworkChoice(genesis, network), **options)
+
+    call = click.option("--network", type=click.Choice(["regtest"]), help="A built-in network.")(
+        call
+    )
     return click.option(
         "--genesis",
-        "genesis_file",
         envvar="CAIRN_GENESIS",
         type=click.Path(dir_okay=False),
         help="The genesis file of the network.",
-    )(function)
+    )(call)
 
 
 def wallet_option(function: Function) -> Function:

@@ -8,6 +8,7 @@ import click
 
 from cairn.cli.command import (
     CairnGroup,
+    NetworkChoice,
     config_option,
     example,
     json_option,
@@ -179,8 +180,7 @@ def _write(path: Path, text: str, *, force: bool) -> None:
 @json_option
 def show(
     file: str | None,
-    genesis_file: str | None,
-    network: str | None,
+    network: NetworkChoice,
     config_file: str | None,
     as_json: bool,
 ) -> None:
@@ -191,7 +191,7 @@ def show(
     if file:
         params = load_genesis(Path(file))
     else:
-        named = offline_params(genesis_file, network)
+        named = offline_params(network)
         params = named or _configured(config_file)
     if as_json:
         print_json(_document(params))

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cairn.cli.command import NetworkChoice, NodeAt
 from cairn.cli.failures import ExitCode, Failure
 from cairn.consensus.params import REGTEST_GENESIS, NetworkParams, parse_genesis
 
+_PATIENCE_SECONDS = 3.0
+"""For a node that is asked only how addresses are written."""
 MAX_GENESIS_BYTES = 16 * 1024 * 1024
 """Room for some hundred thousand allocations."""
 
@@ -38,16 +41,16 @@ def load_genesis(path: Path) -> NetworkParams:
         raise _bad_file(path, "is no text") from None
 
 
-def offline_params(genesis_file: str | None, network: str | None) -> NetworkParams | None:
-    """The network named on the command line (or by CAIRN_GENESIS); None when none is."""
-    if network == "regtest":
+def offline_params(network: NetworkChoice) -> NetworkParams | None:
+    """The network that is named; None when none is."""
+    if network.built_in == "regtest":
         return parse_genesis(REGTEST_GENESIS)
-    return load_genesis(Path(genesis_file)) if genesis_file else None
+    return load_genesis(Path(network.genesis_file)) if network.genesis_file else None
 
 
-def required_params(genesis_file: str | None, network: str | None) -> NetworkParams:
+def required_params(network: NetworkChoice) -> NetworkParams:
     """As `offline_params`; Failure when no network is named."""
-    params = offline_params(genesis_file, network)
+    params = offline_params(network)
     if params is None:
         raise Failure(
             "which network? A proof says little without the genesis file it is checked against",
@@ -61,21 +64,19 @@ def _bad_file(path: Path, what: str) -> Failure:
     return Failure(f"{path} {what}", exit_code=ExitCode.CONFIGURATION)
 
 
-def network_names(
-    genesis_file: str | None, network: str | None, node: str, timeout_seconds: float
-) -> NetworkNames | None:
+def network_names(network: NetworkChoice, node: NodeAt) -> NetworkNames | None:
     """How addresses and amounts are written: as the named network, else the node's, does.
 
     None when no network is named and no node answers.
     """
-    params = offline_params(genesis_file, network)
+    params = offline_params(network)
     if params is not None:
         return NetworkNames(params.address_prefix, params.symbol)
-    from cairn.cli.api_client import NodeClient
     from cairn.cli.replies import Status, read
 
+    quick = NodeAt(node.url, min(node.timeout_seconds, _PATIENCE_SECONDS))
     try:
-        status = read(NodeClient(node, timeout_seconds).get("status"), Status)
+        status = read(quick.client().get("status"), Status)
     except Failure as failure:
         if failure.exit_code is not ExitCode.UNREACHABLE:
             raise

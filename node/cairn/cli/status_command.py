@@ -3,8 +3,7 @@
 import click
 from rich.text import Text
 
-from cairn.cli.api_client import NodeClient
-from cairn.cli.command import CairnCommand, example, json_option, node_options
+from cairn.cli.command import CairnCommand, NodeAt, example, json_option, node_options
 from cairn.cli.output import (
     age,
     bytes_size,
@@ -30,9 +29,9 @@ _STATES = {"synced": "green", "running": "green", "syncing": "yellow"}
 )
 @node_options
 @json_option
-def status(node: str, timeout: float, as_json: bool) -> None:
+def status(node: NodeAt, as_json: bool) -> None:
     """Show how the node and its network are: tip, pool, peers, alerts."""
-    document = NodeClient(node, timeout).get("status")
+    document = node.client().get("status")
     answer = read(document, Status)
     if as_json:
         print_json(document)

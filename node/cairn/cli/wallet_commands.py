@@ -9,6 +9,8 @@ from cairn.cli.api_client import NodeClient
 from cairn.cli.command import (
     CairnCommand,
     CairnGroup,
+    NetworkChoice,
+    NodeAt,
     example,
     json_option,
     network_options,
@@ -60,10 +62,8 @@ def new(
     encrypt: bool,
     passphrase_file: str | None,
     wallet_dir: str | None,
-    genesis_file: str | None,
-    network: str | None,
-    node: str,
-    timeout: float,
+    network: NetworkChoice,
+    node: NodeAt,
     as_json: bool,
 ) -> None:
     """Make a new key and keep it as NAME (or at a path that ends in .pem)."""
@@ -72,7 +72,7 @@ def new(
         raise WalletError(
             f"{path} exists, and a key file is never overwritten", "choose another name"
         )
-    names = network_names(genesis_file, network, node, min(timeout, 3.0))
+    names = network_names(network, node)
     passphrase = None
     if encrypt or passphrase_file:
         passphrase = new_passphrase(path.stem, passphrase_file)
@@ -94,16 +94,14 @@ def new(
 @json_option
 def list_(
     wallet_dir: str | None,
-    genesis_file: str | None,
-    network: str | None,
-    node: str,
-    timeout: float,
+    network: NetworkChoice,
+    node: NodeAt,
     as_json: bool,
 ) -> None:
     """List the wallets on this machine."""
     folder = wallet_folder(wallet_dir)
     found = list_wallets(folder)
-    names = network_names(genesis_file, network, node, min(timeout, 3.0)) if found else None
+    names = network_names(network, node) if found else None
     usable = [item for item in found if isinstance(item, Wallet)]
     faults = [item for item in found if isinstance(item, Failure)]
     if as_json:
@@ -138,10 +136,8 @@ def show(
     name: str,
     passphrase_file: str | None,
     wallet_dir: str | None,
-    genesis_file: str | None,
-    network: str | None,
-    node: str,
-    timeout: float,
+    network: NetworkChoice,
+    node: NodeAt,
     as_json: bool,
 ) -> None:
     """Show a wallet's address and public key. The private key is never shown."""
@@ -149,7 +145,7 @@ def show(
     if found.public_key is None or passphrase_file:
         key = open_wallet(found, passphrase_file)
         found = Wallet(found.name, found.path, found.is_encrypted, key.public_key)
-    names = network_names(genesis_file, network, node, min(timeout, 3.0))
+    names = network_names(network, node)
     if as_json:
         print_json(_document(found, names))
         return
@@ -164,14 +160,12 @@ def show(
 @wallet_option
 @node_options
 @json_option
-def balance(
-    account: str | None, wallet_dir: str | None, node: str, timeout: float, as_json: bool
-) -> None:
+def balance(account: str | None, wallet_dir: str | None, node: NodeAt, as_json: bool) -> None:
     """Show what an account holds: a wallet's by name, or any address's.
 
     Without an argument: all wallets on this machine.
     """
-    client = NodeClient(node, timeout)
+    client = node.client()
     status = read(client.get("status"), Status)
     folder = wallet_folder(wallet_dir)
     if account is None:
