@@ -24,7 +24,7 @@ from cairn.network.messages import (
     malformed,
 )
 from cairn.network.settings import PeerSettings
-from cairn.network.sockets import bound_endpoint, open_publisher, open_router
+from cairn.network.sockets import bound_endpoint, open_publisher, open_router, send_now
 from cairn.network.tasks import Tasks
 from cairn.network.visitors import Visitors
 from cairn.network.zap import Gate
@@ -92,8 +92,7 @@ class PeerServer:
     def publish(self, topic: bytes, body: Body) -> None:
         """Sends a broadcast to whoever listens. Never blocks; slow listeners miss it."""
         if self._publisher is not None:
-            sender: zmq.Socket[bytes] = zmq.Socket.shadow(self._publisher.underlying)
-            sender.send_multipart([topic, encode_message(body)], zmq.DONTWAIT)
+            send_now(self._publisher, [topic, encode_message(body)])
 
     def cut_off(self, key: str) -> None:
         """Ends the connections that this key has made to us."""
@@ -166,11 +165,7 @@ class PeerServer:
     def _reply(self, router: zmq.asyncio.Socket, identity: bytes, reply: Reply) -> int:
         """Sends, or drops when the peer does not read; the reply's size."""
         payload = encode_message(reply)
-        sender: zmq.Socket[bytes] = zmq.Socket.shadow(router.underlying)
-        try:
-            sender.send_multipart([identity, payload], zmq.DONTWAIT)
-        except zmq.ZMQError as error:
-            _logger.debug("a reply was dropped: %s", error)
+        send_now(router, [identity, payload])
         return len(payload)
 
 

@@ -1,5 +1,8 @@
 """ZMQ sockets with every bound set: message size, queues, handshake, heartbeat, linger."""
 
+import asyncio
+import logging
+
 import zmq
 import zmq.asyncio
 
@@ -12,6 +15,8 @@ from cairn.network.messages import (
     MAX_SUBSCRIPTION_BYTES,
     TRANSACTIONS_TOPIC,
 )
+
+_logger = logging.getLogger(__name__)
 
 ZAP_DOMAIN = b"cairn"
 
@@ -73,6 +78,20 @@ def bound_endpoint(socket: zmq.asyncio.Socket) -> str:
     endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)  # noqa: S101 - for the type checker
     return endpoint.rstrip(b"\0").decode("ascii")
+
+
+def send_now(socket: zmq.asyncio.Socket, frames: list[bytes]) -> None:
+    """Sends on a ROUTER or XPUB, which never block, without a turn of the loop.
+
+    It goes through the asynchronous socket all the same: a send through the plain one would
+    swallow the wake-up of whoever waits to receive.
+    """
+    sent: asyncio.Future[object] = asyncio.ensure_future(
+        socket.send_multipart(frames, zmq.DONTWAIT)
+    )
+    problem = sent.exception() if sent.done() else None
+    if problem is not None:
+        _logger.warning("a message was dropped: %s", problem)
 
 
 def _bound(socket: zmq.asyncio.Socket, size: int, received: int, sent: int) -> None:
