@@ -14,6 +14,8 @@ from cairn.ipc.messages import MAX_MESSAGE_BYTES, Problem, Refused, Reply, Reque
 REQUEST_ID_BYTES = 8
 CONNECT_PATIENCE_SECONDS = 1.0
 """How long a request waits for a connection: a listener that restarts comes back within it."""
+LOOK_SECONDS = 0.1
+"""How often a request that waits looks whether its connection is still there."""
 RECONNECT_MILLISECONDS = 20
 RECONNECT_MAX_MILLISECONDS = 500
 
@@ -111,13 +113,16 @@ class IpcClient:
                 f"no listener answers at {self.endpoint}: is cairn-listener running?"
             )
         dealer.send_multipart([request_id, payload], zmq.NOBLOCK)
-        while True:
-            left = deadline - monotonic()
-            if left <= 0 or not dealer.poll(int(left * 1000) + 1, zmq.POLLIN):
-                raise ListenerUnavailable(f"the listener at {self.endpoint} did not reply in time")
-            frames = dealer.recv_multipart(zmq.NOBLOCK)
-            if len(frames) == 2 and frames[0] == request_id:
-                return frames[1]
+        while (left := deadline - monotonic()) > 0:
+            if dealer.poll(int(min(left, LOOK_SECONDS) * 1000) + 1, zmq.POLLIN):
+                frames = dealer.recv_multipart(zmq.NOBLOCK)
+                if len(frames) == 2 and frames[0] == request_id:
+                    return frames[1]
+            elif not dealer.poll(0, zmq.POLLOUT):  # a reply comes by the same connection or never
+                raise ListenerUnavailable(
+                    f"the listener at {self.endpoint} ended before it replied"
+                )
+        raise ListenerUnavailable(f"the listener at {self.endpoint} did not reply in time")
 
     def _take(self) -> "tuple[_Sockets, zmq.Socket[bytes]]":
         with self._lock:

@@ -254,6 +254,25 @@ def test_request_given_up_is_not_delivered_to_a_later_listener() -> None:
     assert seen == [GetStatus(), GetStatus()]
 
 
+def test_listener_that_ends_is_noticed_before_the_time_is_up(server: ServerThread) -> None:
+    problems: list[str] = []
+
+    def ask() -> None:
+        try:
+            client.request(Mine(600))
+        except ListenerUnavailable as error:
+            problems.append(str(error))
+
+    with IpcClient(server.request_socket, 60.0) as client:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        wait_until(lambda: server.server._tasks)
+        server.stop()
+        thread.join(20)
+        assert len(problems) == 1
+        assert "ended before it replied" in problems[0]
+
+
 def test_close_answers_requests_under_way(server: ServerThread, client: IpcClient) -> None:
     answers: list[Reply] = []
     slow = threading.Thread(target=lambda: answers.append(client.request(Mine(1))))
