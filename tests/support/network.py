@@ -91,7 +91,7 @@ class LocalNode:
             return False
 
     def is_answering(self) -> bool:
-        """Whether its web tier and its listener both do their work, with or without peers."""
+        """Whether its web tier reaches its database, whatever the listener and the peers do."""
         try:
             return self.api.call("GET", "/api/v1/health").status == 200
         except NoAnswer:

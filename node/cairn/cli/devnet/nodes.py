@@ -11,8 +11,6 @@ from cairn.cli.devnet.processes import STOP_SECONDS, Program, stop_all
 
 PROGRAMS = ("listener", "miner", "web")
 HOST = "127.0.0.1"
-WEB_WORKERS = 2
-WEB_THREADS = 8
 
 Table = Mapping[str, Mapping[str, object]]
 """A configuration: section, key, value."""
@@ -159,17 +157,9 @@ def program_command(name: str, spec: NodeSpec) -> list[str]:
     if name != "web":
         script = Path(sys.executable).with_name(f"cairn-{name}")
         return [str(script), "--config", str(spec.config_file)]
-    options = {
-        "bind": f"{HOST}:{spec.http_port}",
-        "workers": WEB_WORKERS,
-        "worker-class": "gthread",
-        "threads": WEB_THREADS,
-        "graceful-timeout": 3,
-        "worker-tmp-dir": spec.run_directory,
-        "name": f"cairn-web-{spec.name}",
-    }
-    parts = [f"--{key}={value}" for key, value in options.items()]
-    return [sys.executable, "-m", "gunicorn", *parts, "cairn.web:create_app()"]
+    settings = ["--config=python:cairn.web.gunicorn_config", f"--name=cairn-web-{spec.name}"]
+    address = f"--bind={HOST}:{spec.http_port}"
+    return [sys.executable, "-m", "gunicorn", *settings, address, "cairn.web:create_app()"]
 
 
 def clean_environment() -> dict[str, str]:
