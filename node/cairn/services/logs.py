@@ -27,7 +27,7 @@ _PRIORITIES = (
 
 
 def log_event(
-    logger: logging.Logger, message: str, *, level: int = logging.INFO, **values: object
+    logger: logging.Logger, message: str, /, *, level: int = logging.INFO, **values: object
 ) -> None:
     """Logs `message` with named values; bytes are shown as hex, None is left out."""
     if logger.isEnabledFor(level):
@@ -101,7 +101,7 @@ class JsonFormatter(logging.Formatter):
             line.setdefault(name, value)
         if trace := _traceback(self, record):
             line["traceback"] = "\n".join(trace)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line)
 
 
 def _sentence(record: logging.LogRecord) -> str:
