@@ -1,0 +1,106 @@
+"""What a request handler needs of its node: the database, the listener, the network's rules."""
+
+import threading
+import time
+from functools import lru_cache
+from typing import TypeVar
+
+from flask import current_app
+
+from cairn.config import Config
+from cairn.consensus.crypto import decode_address, encode_address
+from cairn.ipc.client import IpcClient, ListenerUnavailable
+from cairn.ipc.messages import GetStatus, Problem, Refused, Reply, Request, Status
+from cairn.storage.answers import BlockSummary
+from cairn.storage.engine import open_engine
+from cairn.storage.queries import Queries
+from cairn.web.events import EventHub
+from cairn.web.problems import ApiProblem
+
+EXTENSION = "cairn"
+STATUS_SECONDS = 1.0
+"""How old the listener's status may be."""
+STATUS_TIMEOUT_SECONDS = 1.0
+SUBMIT_TIMEOUT_SECONDS = 15.0
+_REMEMBERED_ADDRESSES = 8_192
+
+R = TypeVar("R", bound=Reply)
+
+
+class WebNode:
+    """One node as its web tier reaches it. Safe for threads; makes no connection by itself."""
+
+    def __init__(self, config: Config) -> None:
+        """Raises StorageError for a database URL that cannot be used."""
+        self.config = config
+        self.params = config.params
+        self.genesis = config.params.genesis_block()
+        self.network_id = self.genesis.hash
+        self.engine = open_engine(config.read_database_url, read_only=True)
+        self.queries = Queries(self.engine)
+        self.ipc = IpcClient(config.request_socket, SUBMIT_TIMEOUT_SECONDS)
+        self.hub = EventHub(config.event_socket, config.web.max_event_streams)
+        self._prefix = config.params.address_prefix
+        self._lock = threading.Lock()
+        self._status: Status | None = None
+        self._status_at = float("-inf")
+        self._supply = (b"", 0)
+        # An address is checked and written again and again: both are kept for a while.
+        self.encode_address = lru_cache(_REMEMBERED_ADDRESSES)(self._encode_address)
+        self.decode_address = lru_cache(_REMEMBERED_ADDRESSES)(self._decode_address)
+
+    def _encode_address(self, address: bytes) -> str:
+        return encode_address(self._prefix, address)
+
+    def _decode_address(self, text: str) -> bytes:
+        return decode_address(self._prefix, text)
+
+    def listener_status(self) -> Status | None:
+        """What the listener says, at most STATUS_SECONDS old; None while it is away."""
+        if time.monotonic() - self._status_at < STATUS_SECONDS:
+            return self._status
+        with self._lock:  # one asks, the others wait for its answer
+            if time.monotonic() - self._status_at >= STATUS_SECONDS:
+                self._status = self._ask_status()
+                self._status_at = time.monotonic()
+            return self._status
+
+    def _ask_status(self) -> Status | None:
+        try:
+            reply = self.ipc.request(GetStatus(), STATUS_TIMEOUT_SECONDS)
+        except ListenerUnavailable:
+            return None
+        return reply if isinstance(reply, Status) else None
+
+    def supply(self, tip: BlockSummary) -> int:
+        """The sum of all balances; counted once for each tip, as that reads every account."""
+        counted, supply = self._supply
+        if counted != tip.hash:
+            supply = self.queries.supply()
+            self._supply = (tip.hash, supply)
+        return supply
+
+    def ask(self, request: Request, reply_type: type[R], timeout_seconds: float = 15.0) -> R:
+        """The listener's reply of this type.
+
+        Raises ApiProblem with what it refused, or ListenerUnavailable.
+        """
+        reply = self.ipc.request(request, timeout_seconds)
+        if isinstance(reply, Refused):
+            raise ApiProblem.of(reply.problem)
+        if not isinstance(reply, reply_type):
+            problem = Problem("internal-error", f"unexpected reply {type(reply).__name__}")
+            raise ApiProblem.of(problem)
+        return reply
+
+    def close(self) -> None:
+        """Ends streams and connections."""
+        self.hub.stop()
+        self.ipc.close()
+        self.engine.dispose()
+
+
+def this_node() -> WebNode:
+    """The node of the application that handles the current request."""
+    node: WebNode = current_app.extensions[EXTENSION]
+    return node
