@@ -2,7 +2,9 @@
 
 import os
 import threading
+import weakref
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from time import monotonic
 
@@ -29,9 +31,8 @@ class ListenerUnavailable(Exception):
 
 @dataclass(slots=True)
 class _Sockets:
-    """The connected sockets of one process; one request at a time uses each."""
+    """The connected sockets of this process; one request at a time uses each."""
 
-    process_id: int
     context: "zmq.Context[zmq.Socket[bytes]]"
     idle: "list[zmq.Socket[bytes]]" = field(default_factory=list)
     in_use: int = 0
@@ -51,6 +52,7 @@ class IpcClient:
         self.timeout_seconds = timeout_seconds
         self._lock = threading.Lock()
         self._sockets: _Sockets | None = None
+        os.register_at_fork(after_in_child=partial(_leave_parent, weakref.ref(self)))
         self._ids = count(1)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Reply)
@@ -89,9 +91,6 @@ class IpcClient:
             sockets, self._sockets = self._sockets, None
             if sockets is None:
                 return
-            if sockets.process_id != os.getpid():
-                _inherited.append(sockets)
-                return
             sockets.closed = True
             for dealer in sockets.idle:
                 dealer.close(linger=0)
@@ -124,14 +123,17 @@ class IpcClient:
                 )
         raise ListenerUnavailable(f"the listener at {self.endpoint} did not reply in time")
 
+    def begin_anew(self) -> None:
+        """Forgets sockets and lock: in the child of a fork no other thread is left to free it."""
+        _inherited.append(self._sockets)
+        self._sockets = None
+        self._lock = threading.Lock()
+
     def _take(self) -> "tuple[_Sockets, zmq.Socket[bytes]]":
         with self._lock:
+            if self._sockets is None:
+                self._sockets = _Sockets(zmq.Context())
             sockets = self._sockets
-            if sockets is not None and sockets.process_id != os.getpid():
-                _inherited.append(sockets)
-                sockets = None
-            if sockets is None:
-                sockets = self._sockets = _Sockets(os.getpid(), zmq.Context())
             dealer = sockets.idle.pop() if sockets.idle else self._connect(sockets.context)
             sockets.in_use += 1
             return sockets, dealer
@@ -158,3 +160,9 @@ class IpcClient:
         dealer.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MILLISECONDS)
         dealer.connect(self.endpoint)
         return dealer
+
+
+def _leave_parent(reference: "weakref.ref[IpcClient]") -> None:
+    client = reference()
+    if client is not None:
+        client.begin_anew()

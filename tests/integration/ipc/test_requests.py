@@ -297,3 +297,30 @@ def test_child_of_a_fork_makes_its_own_connection(client: IpcClient) -> None:
     for _ in range(20):
         assert client.request(GetStatus()) == Done("GetStatus")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_fork_while_another_thread_asks_leaves_a_usable_client(client: IpcClient) -> None:
+    going = threading.Event()
+    going.set()
+
+    def ask() -> None:
+        while going.is_set():
+            client.request(GetStatus())
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    status = 0 if client.request(GetStatus()) == Done("GetStatus") else 2
+                finally:
+                    os._exit(status)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        going.clear()
+        for thread in threads:
+            thread.join(20)
