@@ -48,6 +48,7 @@ def pytest_runtest_makereport(
     """Adds the logs of networks that run to the report of a failure."""
     report = yield
     if report.failed:
-        for network in networks.alive:
+        used = [each for each in networks.alive if each in item.funcargs.values()]  # type: ignore[attr-defined]
+        for network in used or networks.alive:
             report.sections.append((f"logs in {network.folder}", network.logs()))
     return report

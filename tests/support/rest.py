@@ -1,5 +1,6 @@
 """A plain HTTP client for a node's API, apart from the node's own code."""
 
+import contextlib
 import http.client
 import json
 from collections.abc import Mapping
@@ -53,7 +54,9 @@ class RestApi:
             parts.hostname, parts.port, timeout=self.timeout_seconds
         )
         try:
-            connection.request(method, path, body, {**self.headers, **(headers or {})})
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                # A server may answer before it has read a body that is too large anyway.
+                connection.request(method, path, body, {**self.headers, **(headers or {})})
             answer = connection.getresponse()
             names = {key.lower(): value for key, value in answer.getheaders()}
             return Reply(answer.status, names, answer.read())
