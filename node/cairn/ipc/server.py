@@ -212,7 +212,7 @@ class IpcServer:
 
 
 def _malformed(detail: str) -> Refused:
-    return Refused(Problem("malformed-message", detail))
+    return Refused(Problem("message-malformed", detail))
 
 
 def _internal_error(detail: str) -> Refused:

@@ -165,7 +165,7 @@ def test_refuses_what_is_not_a_request(raw: "zmq.Socket[bytes]", payload: bytes)
     request_id, reply = ask_raw(raw, [b"01234567", payload])
     assert request_id == b"01234567"
     assert isinstance(reply, Refused)
-    assert reply.problem.code == "malformed-message"
+    assert reply.problem.code == "message-malformed"
     assert ask_raw(raw, [b"abcdefgh", GOOD]) == (b"abcdefgh", Done("GetStatus"))
 
 
@@ -175,7 +175,7 @@ def test_refuses_what_is_not_a_request(raw: "zmq.Socket[bytes]", payload: bytes)
 def test_refuses_wrong_frames(raw: "zmq.Socket[bytes]", frames: list[bytes]) -> None:
     _, reply = ask_raw(raw, frames)
     assert isinstance(reply, Refused)
-    assert reply.problem.code == "malformed-message"
+    assert reply.problem.code == "message-malformed"
     assert ask_raw(raw, [b"abcdefgh", GOOD]) == (b"abcdefgh", Done("GetStatus"))
 
 
