@@ -314,6 +314,26 @@ def test_connects_a_block_of_two_thousand_transactions(store: SqlChainStore) -> 
     assert store.mined_ids([item.id for item in many]) == set()
 
 
+def test_connects_the_largest_block_a_network_may_allow(store: SqlChainStore) -> None:
+    params = make_params(max_block_bytes=4_000_000, max_data_bytes=65_535)
+    ledger = Ledger(store, params)
+    ledger.start()
+    chain = ChainBuilder(params)
+    size = 65_535
+    many = [
+        make_transaction(
+            ALICE, params, sequence, BOB.address, 0, 70_000, b"'\\\0\n\xff" * (size // 5)
+        )
+        for sequence in range(60)
+    ]
+    block = chain.mine(many)
+    assert 3_900_000 < len(block.raw) <= params.max_block_bytes
+    ledger.extend(block)
+    assert store.load_block_bytes(block.hash) == block.raw
+    assert store.load_accounts(chain.accounts) == chain.accounts
+    assert store.mined_ids([item.id for item in many]) == {item.id for item in many}
+
+
 # -- pool --------------------------------------------------------------------------------------
 
 

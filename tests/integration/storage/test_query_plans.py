@@ -1,0 +1,163 @@
+"""Every list is a range of an index: no query reads or sorts a whole table."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, Table, event, text
+
+from cairn.chain.store import BlockStatus
+from cairn.consensus.block import Header
+from cairn.storage.answers import PoolOrder
+from cairn.storage.dialect import insert_rows
+from cairn.storage.engine import open_engine
+from cairn.storage.queries import Queries
+from cairn.storage.session import Session
+from cairn.storage.tables import accounts, blocks, pool, transactions
+
+ADDRESSES = [number.to_bytes(20, "big") for number in range(40)]
+ID = (7).to_bytes(32, "big")
+HEIGHTS, PER_BLOCK, WAITING, ACCOUNTS = 400, 20, 6_000, 5_000
+
+
+def hash_of(number: int) -> bytes:
+    return random.Random(number).randbytes(32)
+
+
+def block_rows() -> Iterator[tuple[object, ...]]:
+    for height in range(HEIGHTS):
+        header = Header(height, bytes(32), bytes(32), 1_700_000_000 + height, 0x207FFFFF, 0)
+        work = height.to_bytes(32, "big")
+        numbers = (PER_BLOCK, height * PER_BLOCK, 9_000, 5)
+        for status in (BlockStatus.ACTIVE, BlockStatus.STORED):
+            yield (
+                hash_of(height * 2 + status), height, bytes(32), header.encode(), work, int(status),
+                *numbers, ADDRESSES[0], 5, b"", 1, bytes(3_000),
+            )  # fmt: skip
+
+
+def transaction_rows() -> Iterator[tuple[object, ...]]:
+    for number in range(HEIGHTS * PER_BLOCK):
+        sender, recipient = ADDRESSES[number % 40], ADDRESSES[number * 7 % 40]
+        place = (number // PER_BLOCK, number % PER_BLOCK)
+        yield (*place, number.to_bytes(32, "big"), sender, recipient, 5, 6, bytes(200))
+
+
+def pool_rows() -> Iterator[tuple[object, ...]]:
+    for number in range(WAITING):
+        sender, recipient = ADDRESSES[number % 40], ADDRESSES[number * 7 % 40]
+        id_ = (number + 10**6).to_bytes(32, "big")
+        yield (id_, sender, recipient, number, 5, 6, number % 500, 152, number % 700, bytes(200))
+
+
+@dataclass
+class Plans:
+    """Runs questions and explains the statements they sent."""
+
+    engine: Engine
+    statements: list[tuple[str, Any]]
+
+    def of(self, ask: Callable[[Queries], object]) -> list[dict[str, Any]]:
+        """The plan's rows for all statements of a question."""
+        self.statements.clear()
+        ask(Queries(self.engine))
+        sent = list(self.statements)
+        assert sent, "the question sent no statement"
+        verb = "EXPLAIN QUERY PLAN" if self.engine.dialect.name == "sqlite" else "EXPLAIN"
+        plan: list[dict[str, Any]] = []
+        with self.engine.connect() as connection:
+            for statement, parameters in sent:
+                rows = connection.exec_driver_sql(f"{verb} {statement}", parameters)
+                plan += [dict(row) for row in rows.mappings()]
+        return plan
+
+
+@pytest.fixture
+def plans(database_url: str, engine: Engine) -> Iterator[Plans]:
+    """A database with enough rows that the planner takes indexes where they help."""
+    tables: dict[Table, Callable[[], Iterator[tuple[object, ...]]]] = {
+        blocks: block_rows,
+        transactions: transaction_rows,
+        pool: pool_rows,
+        accounts: lambda: ((n.to_bytes(20, "big"), n, 0) for n in range(ACCOUNTS)),
+    }
+    session = Session(engine)
+    with session.transaction(), session.writing() as connection:
+        for table, rows in tables.items():
+            insert_rows(connection, table, list(rows()))
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.execute(text("ANALYZE"))
+        else:
+            names = ", ".join(table.name for table in tables)
+            connection.execute(text(f"ANALYZE TABLE {names}")).all()
+    reader = open_engine(database_url, read_only=True)
+    statements: list[tuple[str, Any]] = []
+
+    @event.listens_for(reader, "before_cursor_execute")
+    def record(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if statement.lstrip().upper().startswith("SELECT"):
+            statements.append((statement, parameters))
+
+    yield Plans(reader, statements)
+    reader.dispose()
+
+
+QUESTIONS: dict[str, Callable[[Queries], object]] = {
+    "tip": lambda queries: queries.tip(),
+    "first blocks": lambda queries: queries.blocks(None, 20),
+    "more blocks": lambda queries: queries.blocks(200, 20),
+    "block by height": lambda queries: queries.block_by_height(77),
+    "block by hash": lambda queries: queries.block_by_hash(hash_of(5)),
+    "block bytes": lambda queries: queries.block_bytes(hash_of(5)),
+    "headers": lambda queries: queries.headers(100, 50),
+    "recent block times": lambda queries: queries.recent_block_times(30),
+    "transaction count": lambda queries: queries.transaction_count(),
+    "mined transaction": lambda queries: queries.transaction(ID),
+    "unknown transaction": lambda queries: queries.transaction(b"\xff" * 32),
+    "account": lambda queries: queries.account(ADDRESSES[3]),
+    "accounts": lambda queries: queries.accounts(ADDRESSES[:20]),
+    "history": lambda queries: queries.account_transactions(ADDRESSES[3], None, 20),
+    "more history": lambda queries: queries.account_transactions(ADDRESSES[3], (200, 3), 20),
+    "pool by rate": lambda queries: queries.pool(PoolOrder.FEE_RATE, None, 20),
+    "more pool by rate": lambda queries: queries.pool(PoolOrder.FEE_RATE, (250, ID), 20),
+    "pool by age": lambda queries: queries.pool(PoolOrder.AGE, None, 20),
+    "more pool by age": lambda queries: queries.pool(PoolOrder.AGE, (300, ID), 20),
+    "pool by sender": lambda queries: queries.pool(PoolOrder.SENDER, None, 20),
+    "more pool by sender": lambda queries: queries.pool(PoolOrder.SENDER, (ADDRESSES[9], 40), 20),
+    "pool totals": lambda queries: queries.pool_totals(),
+}
+RANGES = {"const", "eq_ref", "ref", "range"}
+WHOLE_INDEX = {"pool by rate", "pool by age", "pool by sender", "pool totals"}
+"""Those that begin at an index's end and stop after some rows, and the one that sums it."""
+TABLES = {"blocks", "transactions", "pool", "accounts", "meta"}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_reads_a_range_of_an_index(plans: Plans, name: str) -> None:
+    for step in plans.of(QUESTIONS[name]):
+        if plans.engine.dialect.name == "sqlite":
+            detail = step["detail"]
+            assert not detail.startswith("SCAN") or "INDEX" in detail or _is_temporary(detail), step
+            assert "TEMP B-TREE" not in detail or "history" in name, step
+        elif step["table"] in TABLES:
+            assert step["key"], step
+            assert step["type"] in RANGES or name in WHOLE_INDEX, step
+            assert "filesort" not in step["Extra"], step
+            assert "temporary" not in step["Extra"], step
+
+
+def _is_temporary(detail: str) -> bool:
+    """Whether a step of SQLite's reads what the query itself made."""
+    return not any(detail.split()[1] == table for table in TABLES)
+
+
+def test_a_table_read_whole_would_be_noticed(plans: Plans) -> None:
+    """The check above sees what it looks for."""
+    (step,) = plans.of(lambda queries: queries.supply())
+    if plans.engine.dialect.name == "sqlite":
+        assert step["detail"].startswith("SCAN accounts")
+    else:
+        assert (step["table"], step["type"]) == ("accounts", "ALL")
