@@ -160,12 +160,14 @@ def test_sqlite_on_a_full_disk_is_unavailable(tmp_path: Path) -> None:
     ledger = Ledger(SqlChainStore(engine))
     ledger.start()
     chain = ChainBuilder(ledger.params)
-    with pytest.raises(StorageUnavailable, match="free some space"):
+
+    def fill() -> None:
         for number in range(60):
-            data = bytes(1_000)
-            ledger.extend(
-                chain.mine([chain.send(make_key(number % 10), bytes(20), 1, 9_999, data)])
-            )
+            sent = chain.send(make_key(number % 10), bytes(20), 1, 9_999, bytes(1_000))
+            ledger.extend(chain.mine([sent]))
+
+    with pytest.raises(StorageUnavailable, match="free some space"):
+        fill()
     tip = ledger.store.tip()
     assert tip is not None
     assert tip.height == len(chain.blocks) - 1, "all but the last, which did not fit"

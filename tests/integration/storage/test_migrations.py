@@ -104,7 +104,7 @@ def test_refuses_a_database_of_a_newer_version(database_url: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     for refused in (migrate, check, pending_revisions):
-        with pytest.raises(StorageError, match="9999.*newer Cairn"):
+        with pytest.raises(StorageError, match=r"9999.*newer Cairn"):
             refused(database_url)
 
 
