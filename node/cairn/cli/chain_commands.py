@@ -82,15 +82,22 @@ def _box(block: Block, *, has_above: bool, has_below: bool) -> list[Text]:
     )
     genesis = block.height == 0
     rows = [
-        _row(inner, ("hash      ", "dim"), (short(block.hash), "bold green")),
+        _row(inner, ("hash      ", "dim"), (short(block.hash), _hash_style(block.height))),
         _row(
             inner,
             ("previous  ", "dim"),
-            ("none: genesis" if genesis else short(block.previous_hash), "dim" if genesis else ""),
+            ("none: genesis", "dim")
+            if genesis
+            else (short(block.previous_hash), _hash_style(block.height - 1)),
         ),
         _row(inner, (content, "")),
     ]
     return [Text(f"╭{top}╮", "cyan"), *rows, Text(f"╰{bottom}╯", "cyan")]
+
+
+def _hash_style(height: int) -> str:
+    """A block's hash has one colour, in its own box and in the next one."""
+    return ("bold green", "bold magenta", "bold yellow")[height % 3]
 
 
 def _row(width: int, *parts: tuple[str, str]) -> Text:

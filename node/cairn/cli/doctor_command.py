@@ -1,8 +1,10 @@
 """`cairn doctor`: replays the stored chain, compares it with the stored state, mends it."""
 
-import socket
+import fcntl
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +15,6 @@ from cairn.cli.command import CairnCommand, config_option, example, json_option,
 from cairn.cli.failures import ExitCode, Failure
 from cairn.cli.output import counted, duration, out, plain, print_json, progress, table
 from cairn.config import Config, load_config
-
-_LISTENER_SECONDS = 2.0
 
 
 @click.command(
@@ -92,9 +92,12 @@ def _repair(config: Config, options: Any) -> Any:
     from cairn.chain.repair import WrongNetwork, repair
     from cairn.storage.audit_store import open_repair_store
 
-    _require_stopped(config)
     try:
-        with open_repair_store(config.database_url) as store, progress("blocks") as bar:
+        with (
+            _alone(config),
+            open_repair_store(config.database_url) as store,
+            progress("blocks") as bar,
+        ):
             return repair(store, config.params, options, _shown_on(bar))
     except WrongNetwork as error:
         raise Failure(
@@ -114,29 +117,27 @@ def _shown_on(bar: Progress) -> Callable[[str, int, int], None]:
     return show
 
 
-def _require_stopped(config: Config) -> None:
-    """The listener is the one writer: while it runs, nobody else touches the state.
+@contextmanager
+def _alone(config: Config) -> Iterator[None]:
+    """Holds the lock that a running listener holds: it is the one writer, and so are we.
 
-    Its local socket tells: the system refuses a connection when no process has it open, and
-    grants one even while the listener is too busy to answer.
+    Raises Failure when a listener runs. None can start meanwhile.
     """
-    path = config.request_socket.removeprefix("ipc://")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_LISTENER_SECONDS)
+    path = config.node.data_directory / "listener.lock"
+    is_new = not path.exists()
+    with path.open("a") as file:
+        if is_new and os.geteuid() == 0:  # the listener must be able to open it, too
+            owner = path.parent.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
         try:
-            probe.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return
-        except OSError as error:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             raise Failure(
-                f"cannot tell whether the listener runs: {path}: {error.strerror or error}",
-                "run as the node's own user",
+                "the node's listener is running, and it alone may write while it does",
+                "stop it first: systemctl stop cairn-listener",
+                code="listener-running",
             ) from None
-    raise Failure(
-        "the node's listener is running, and it alone may write while it does",
-        "stop it first: systemctl stop cairn-listener",
-        code="listener-running",
-    )
+        yield
 
 
 def _found(report: Any) -> Failure:

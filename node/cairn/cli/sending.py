@@ -69,7 +69,8 @@ def sending_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*arguments, options=made, **options)
 
     added = (
-        click.option("--from", "sender", metavar="NAME", help="Your wallet. Default: the only one."),
+        click.option("--from", "sender", metavar="NAME",
+                     help="Your wallet. Default: the only one."),
         click.option("--fee", default="auto", show_default=True, metavar="COINS|auto",
                      help="For the miner; auto is the least this node takes."),
         click.option("--yes", is_flag=True, help="Do not ask."),

@@ -33,9 +33,11 @@ from cairn.cli.wallets import (
     wallet_path,
 )
 from cairn.consensus.crypto import decode_address, encode_address
-from cairn.consensus.errors import Rule, RuleError
+from cairn.consensus.errors import RuleError
 from cairn.wallet import WalletError, format_amount, generate_key
 
+_SHORTEST_ADDRESS = 1 + 1 + 38
+"""A prefix of one letter, the separator, 160 bits and the checksum."""
 _NO_NETWORK = "the address is written with a network's prefix"
 _NO_NETWORK_FIX = "name the network: --genesis FILE or --network regtest; or a node: --node URL"
 
@@ -187,9 +189,9 @@ def account_address(text: str, prefix: str, folder: Path) -> bytes:
     """
     try:
         return decode_address(prefix, text)
-    except RuleError as error:
-        # A sound address of another network is never a wallet's name, nor is what begins as one.
-        if error.rule is Rule.ADDRESS_WRONG_NETWORK or text.lower().startswith(f"{prefix}1"):
+    except RuleError:
+        # What is as long as an address is one with a mistake, unless there is such a wallet.
+        if len(text) >= _SHORTEST_ADDRESS and not wallet_path(text, folder).exists():
             raise
     found = find_wallet(text, folder)
     if found.address is None:

@@ -4,7 +4,6 @@ A node's chain is built through `Blockchain`, then one thing is spoiled with pla
 """
 
 import json
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from cairn.consensus.block import Block
 from cairn.consensus.crypto import encode_address
 from cairn.consensus.params import NetworkParams
 from cairn.consensus.proof_of_work import work_of
+from cairn.services.listener.lock import hold_lock
 from cairn.storage.audit_store import SqlRepairStore
 from cairn.storage.chain_store import SqlChainStore
 from cairn.storage.engine import open_engine
@@ -423,14 +423,13 @@ def test_refuses_to_repair_a_database_of_another_network(node: Node) -> None:
 
 
 def test_refuses_to_repair_while_the_listener_runs(node: Node, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(tmp_path / "listener.sock"))
-        listener.listen()
+    with hold_lock(tmp_path / "listener.lock"):
+        assert node.doctor()[0] == 0  # looking is allowed
         code, report = node.doctor("--repair")
     assert code == 1
     assert report["error"]["code"] == "listener-running"
     assert "systemctl stop" in report["error"]["fix"]
-    node.expect_mended()  # the socket file is left behind, and means nothing
+    node.expect_mended()  # the lock's file is left behind, and means nothing
 
 
 def test_repair_that_fails_changes_nothing(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
