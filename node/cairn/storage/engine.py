@@ -22,6 +22,10 @@ CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 60
 LOCK_TIMEOUT_SECONDS = 10
 RECYCLE_SECONDS = 1_800
+MIN_PACKET_BYTES = 9_000_000
+"""A block of 4,000,000 bytes is written as twice as many hexadecimal digits, and some words. A
+server that takes less drops the connection, as if it were down."""
+
 SQLITE_FILE_MODE = 0o640
 """The node's group, in which a web user may be, reads; nobody else."""
 
@@ -162,6 +166,13 @@ def _open_mysql(url: URL, read_only: bool, statement_timeout_seconds: int) -> En
         cursor = connection.cursor()
         for statement in statements:
             cursor.execute(statement)
+        cursor.execute("SELECT @@max_allowed_packet")
+        (packet_bytes,) = cursor.fetchone()
         cursor.close()
+        if packet_bytes < MIN_PACKET_BYTES and not read_only:
+            raise StorageError(
+                f"the database server takes statements of {packet_bytes} bytes, blocks need "
+                f"{MIN_PACKET_BYTES}: set max_allowed_packet = 16M in its configuration"
+            )
 
     return engine

@@ -47,11 +47,22 @@ _MYSQL_FIXES = {
     1054: MIGRATE_HINT,
     1142: "grant this user the missing privilege",
     1146: MIGRATE_HINT,
-    1153: "set max_allowed_packet = 32M in the server's configuration",
     1698: "check user and password in the database URL",
     1792: "this connection is read-only; only the listener writes",
 }
-_SQLITE_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_INTERRUPT")
+_SQLITE_NO_WAL = (
+    "SQLITE_READONLY_CANTINIT",
+    "SQLITE_READONLY_DIRECTORY",
+    "SQLITE_READONLY_RECOVERY",
+)
+"""A reader who may not make the write-ahead log, which nobody has open: the listener is away."""
+_SQLITE_PASSING = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_FULL",
+    "SQLITE_INTERRUPT",
+    *_SQLITE_NO_WAL,
+)
 _SQLITE_FIXES = {
     "SQLITE_CANTOPEN": f"check that the file exists and may be opened, or {MIGRATE_HINT}",
     "SQLITE_READONLY": "this connection is read-only; only the listener writes",
@@ -106,9 +117,10 @@ def _sqlite_error(error: sqlite3.Error) -> StorageError:
     text = f"database: {error}"
     if str(error).startswith(("no such table", "no such column")):
         text += f": {MIGRATE_HINT}"
-    for prefix, fix in _SQLITE_FIXES.items():
-        if name.startswith(prefix):
-            text += f": {fix}"
+    if name in _SQLITE_NO_WAL:
+        text += ": start the listener, or let this user write in the database's folder"
+    else:
+        text += "".join(f": {fix}" for prefix, fix in _SQLITE_FIXES.items() if prefix in name)
     passing = name.startswith(_SQLITE_PASSING)
     return StorageUnavailable(text) if passing else StorageError(text)
 

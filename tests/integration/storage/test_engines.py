@@ -216,3 +216,16 @@ def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     url = f"mysql+mysqldb://root@/cairn?unix_socket={tmp_path / 'nothing'}"
     with pytest.raises(StorageUnavailable):
         Queries(open_engine(url)).tip()
+
+
+def test_a_server_that_takes_too_short_statements_is_named(mariadb: PrivateMariaDB) -> None:
+    mariadb.start()
+    mariadb.drop_database("narrow_one")
+    url = mariadb.create_database("narrow_one")
+    mariadb.execute("SET GLOBAL max_allowed_packet = 2097152")
+    try:
+        with pytest.raises(StorageError, match=r"2097152 .*max_allowed_packet = 16M") as caught:
+            migrate(url)
+        assert not isinstance(caught.value, StorageUnavailable)
+    finally:
+        mariadb.execute("SET GLOBAL max_allowed_packet = DEFAULT")
