@@ -8,7 +8,7 @@ from cairn.chain.pool import PoolChange
 from cairn.chain.signatures import SignatureChecker
 from cairn.chain.store import ChainStore
 from cairn.consensus.errors import Rule, RuleError
-from cairn.consensus.ledger import EMPTY_ACCOUNT, Account
+from cairn.consensus.ledger import Account
 from cairn.consensus.transaction import Transaction, decode_transaction
 from cairn.consensus.validation import check_transaction_sanity
 
@@ -72,11 +72,11 @@ class Admitter:
 
     def _take(self, admissions: Sequence[Admission], now: int) -> None:
         transactions = [entry.transaction for entry in admissions if entry.transaction is not None]
-        accounts = self._store.load_accounts({each.sender for each in transactions})
+        accounts = self._chain.accounts_of({each.sender for each in transactions})
         mined = self._mined(transactions, accounts)
         change = PoolChange()
         for admission, transaction in zip(admissions, transactions, strict=True):
-            account = accounts.get(transaction.sender, EMPTY_ACCOUNT)
+            account = accounts[transaction.sender]
             try:
                 if transaction.id in mined:
                     raise RuleError(
@@ -96,6 +96,6 @@ class Admitter:
         used = [
             transaction.id
             for transaction in transactions
-            if transaction.sequence < accounts.get(transaction.sender, EMPTY_ACCOUNT).next_sequence
+            if transaction.sequence < accounts[transaction.sender].next_sequence
         ]
         return self._store.mined_ids(used) if used else set()

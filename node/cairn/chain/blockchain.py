@@ -5,7 +5,7 @@ block that breaks a rule leaves the tip where it was.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -16,6 +16,7 @@ from cairn.chain.store import BlockEntry, BlockStatus, ChainStore
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import (
+    EMPTY_ACCOUNT,
     Account,
     apply_block,
     genesis_accounts,
@@ -33,6 +34,7 @@ from cairn.consensus.validation import (
 )
 
 _REMEMBERED_CONTEXTS = 4_096
+_REMEMBERED_ACCOUNTS = 16_384
 _BRANCH_STEP = 256
 """Entries read at once when walking a branch back to its fork point."""
 
@@ -64,6 +66,8 @@ class ChainChange:
     """Newest first."""
     connected: tuple[Block, ...]
     """Oldest first; its last is the new tip."""
+    accounts: Mapping[bytes, Account]
+    """The new states of all accounts it touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ class Blockchain:
         self._max_reorg_blocks = max_reorg_blocks
         self._orphans = OrphanBlocks()
         self._contexts: OrderedDict[bytes, ParentContext] = OrderedDict()
+        self._accounts: OrderedDict[bytes, Account] = OrderedDict()
         self._tip: BlockEntry | None = None
 
     @property
@@ -121,6 +126,7 @@ class Blockchain:
     def reload(self, now: int) -> None:
         """Reads tip and pool from the store, and makes the genesis block in an empty one."""
         self._contexts.clear()
+        self._accounts.clear()
         self._tip = self._store.tip() or self._create_genesis(now)
         self._restore_pool()
         self._follow_best(now)
@@ -162,6 +168,18 @@ class Blockchain:
         stored = self._store.tip()
         if stored is None or stored.hash != self.tip.hash:
             raise RuntimeError("the stored tip is not the one in memory: who else writes there?")
+
+    def accounts_of(self, addresses: Collection[bytes]) -> dict[bytes, Account]:
+        """The confirmed states of these accounts, those lately asked for from memory."""
+        unknown = [address for address in addresses if address not in self._accounts]
+        if unknown:
+            stored = self._store.load_accounts(unknown)
+            for address in unknown:
+                self._accounts[address] = stored.get(address, EMPTY_ACCOUNT)
+        found = {address: self._accounts[address] for address in addresses}
+        while len(self._accounts) > _REMEMBERED_ACCOUNTS:
+            self._accounts.popitem(last=False)
+        return found
 
     # -- accepting ---------------------------------------------------------------------------
 
@@ -265,6 +283,8 @@ class Blockchain:
         self._tip = replace(tip, status=BlockStatus.ACTIVE)
         if self.refused_reorganisation and change.disconnected:
             self.refused_reorganisation = None
+        for address in change.accounts.keys() & self._accounts.keys():
+            self._accounts[address] = change.accounts[address]
         for block in change.connected:
             parent = self.context_of(block.header.previous_hash)
             if parent is not None:
@@ -303,7 +323,7 @@ class Blockchain:
                 raise _BranchInvalid(step.hash, error) from error
             connected.append(block)
         self._move_pool(disconnected, connected, accounts, now)
-        return ChainChange(fork, tuple(disconnected), tuple(connected))
+        return ChainChange(fork, tuple(disconnected), tuple(connected), accounts)
 
     def _branch_of(
         self, entry: BlockEntry, lowest_fork: int
