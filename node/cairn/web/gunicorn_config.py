@@ -41,7 +41,7 @@ if Path("/dev/shm").is_dir():  # noqa: S108 - for the workers' heartbeat, which 
 
 def post_worker_init(worker: "Worker") -> None:
     """Keeps threads free for requests, and lets a stopping worker end its event streams."""
-    app = worker.wsgi
+    app: object = worker.wsgi  # gunicorn knows it as a callable alone
     assert isinstance(app, Flask)  # noqa: S101 - what create_app made
     hub = app.extensions[EXTENSION].hub
     hub.max_streams = min(hub.max_streams, max(1, worker.cfg.threads - REQUEST_THREADS))

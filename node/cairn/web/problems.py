@@ -57,9 +57,10 @@ CODE_STATUS = {
     Rule.MESSAGE_TOO_LARGE: 413,
     # what the node lacks now
     "internal-error": 500,
-    "storage-error": 500,
+    "join-failed": 502,
     "listener-unavailable": 503,
     "miner-unavailable": 503,
+    "listener-busy": 503,
     "database-unavailable": 503,
     "too-many-streams": 503,
 }
