@@ -100,8 +100,8 @@ class NodeClient:
         try:
             with contextlib.closing(self._connection()) as connection:
                 connection.request(method, target, body, headers)
-                response = connection.getresponse()
-                answer = self._read_body(response)
+                with connection.getresponse() as response:
+                    answer = self._read_body(response)
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
         if len(answer) > MAX_BODY_BYTES:

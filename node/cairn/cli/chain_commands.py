@@ -1,5 +1,7 @@
 """`cairn chain|block|transaction`: what is in the chain."""
 
+import re
+
 import click
 from rich.console import Console
 from rich.text import Text
@@ -29,6 +31,7 @@ from cairn.cli.replies import (
 )
 from cairn.wallet import format_amount, notarized_digest
 
+_HASH = re.compile(r"[0-9a-f]{64}")
 _BOX_WIDTH = 62
 _STEM = 8
 """Column of the line that links a box with the next."""
@@ -113,7 +116,7 @@ def _row(width: int, *parts: tuple[str, str]) -> Text:
 def block(height_or_hash: str, node: NodeAt, as_json: bool) -> None:
     """Show the block of this height or hash, with its transactions."""
     client = node.client()
-    document = client.get("blocks", height_or_hash.strip().lower())
+    document = client.get("blocks", _reference(height_or_hash))
     found = read(document, BlockDetail)
     if as_json:
         print_json(document)
@@ -154,7 +157,7 @@ def _block_rows(found: BlockDetail, symbol: str) -> list[tuple[str, str | Text]]
 def transaction(transaction_id: str, node: NodeAt, as_json: bool) -> None:
     """Show the transaction with this id: what it says, and whether it is mined."""
     client = node.client()
-    document = client.get("transactions", transaction_id.strip().lower())
+    document = client.get("transactions", checked_id(transaction_id))
     found = read(document, FoundTransaction)
     if as_json:
         print_json(document)
@@ -198,6 +201,29 @@ def transaction_table(found: list[Transaction], symbol: str) -> object:
             one_line(note_text(bytes.fromhex(item.data)), 32),
         )
     return made
+
+
+def checked_id(text: str) -> str:
+    """A transaction id as the API takes it. Raises Failure when it is none."""
+    found = text.strip().lower()
+    if not _HASH.fullmatch(found):
+        raise Failure(
+            f"{text[:80]!r} is no transaction id: 64 hexadecimal digits",
+            "copy it whole: `cairn block HEIGHT --json` and `cairn pool --json` show ids",
+            exit_code=ExitCode.USAGE,
+        )
+    return found
+
+
+def _reference(text: str) -> str:
+    found = text.strip().lower()
+    if not _HASH.fullmatch(found) and not (found.isascii() and found.isdigit()):
+        raise Failure(
+            f"{text[:80]!r} is no height and no block hash of 64 hexadecimal digits",
+            "see some: cairn chain",
+            exit_code=ExitCode.USAGE,
+        )
+    return found
 
 
 def note_text(data: bytes) -> str:

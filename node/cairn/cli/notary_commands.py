@@ -7,6 +7,7 @@ import click
 from rich.text import Text
 
 from cairn.cli.api_client import NodeClient
+from cairn.cli.chain_commands import checked_id
 from cairn.cli.command import (
     CairnCommand,
     NetworkChoice,
@@ -134,7 +135,7 @@ def proof(
     It holds the transaction, its merkle path and all headers. With --genesis it is checked
     whole before it is written.
     """
-    transaction_id = transaction_id.strip().lower()
+    transaction_id = checked_id(transaction_id)
     if as_json and output == "-":
         raise click.UsageError("--json and -o - both need stdout; name a file")
     target = Path(output or f"{transaction_id[:16]}{_SUFFIX}")

@@ -98,7 +98,8 @@ def load_proof(path: Path) -> ProofFile:
 
 def decode_proof(document: Mapping[str, object]) -> ProofFile:
     """The proof that a JSON document is. Raises Failure naming the field at fault."""
-    if document.get("format") != FORMAT or document.get("version") != VERSION:
+    version = document.get("version")
+    if document.get("format") != FORMAT or version is True or version != VERSION:
         raise _bad(f"it is not a {FORMAT} of version {VERSION}")
     if wrong := sorted(set(document) ^ _FIELDS):
         raise _bad(f"field {wrong[0][:40]!r} is {'unknown' if wrong[0] in document else 'missing'}")

@@ -6,7 +6,6 @@ open: who may read the folder can list balances, and still cannot spend.
 
 import os
 import re
-import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,14 +169,14 @@ def _inspect(path: Path) -> Wallet:
 
 
 def _is_encrypted(path: Path) -> bool:
+    """Whether the file is a key under a passphrase; False for what is no key file at all."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if not path.is_file():  # a pipe in its place must not hang us
+            return False
+        with path.open("rb") as file:
+            return b"ENCRYPTED" in file.read(_MAX_FILE_BYTES)
     except OSError:
         return False  # load_key says what is wrong
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return False
-        return b"ENCRYPTED" in file.read(_MAX_FILE_BYTES)
 
 
 def _public_path(path: Path) -> Path:
