@@ -5,9 +5,10 @@ decimal literals: mysqlclient quotes parameters one by one in Python, which for 
 takes longer than the server's own work. Only bytes and integers are ever written so.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cache
 from itertools import islice
+from operator import index
 from typing import Any
 
 from sqlalchemy import (
@@ -117,8 +118,7 @@ def _insert(connection: Connection, table: Table, rows: Sequence[Values], tail: 
     head = _insert_head(table, "`")
     batch: list[str] = []
     length = 0
-    for row in rows:
-        literals = f"({','.join(map(_literal, row))})"
+    for literals in _literals(rows):
         batch.append(literals)
         length += len(literals)
         if length > STATEMENT_CHARACTERS:
@@ -128,15 +128,33 @@ def _insert(connection: Connection, table: Table, rows: Sequence[Values], tail: 
         connection.exec_driver_sql(f"{head} {','.join(batch)} {tail}")
 
 
-def _literal(value: object) -> str:
-    """A value as MySQL reads it, with nothing in it that could be read as anything else."""
-    if isinstance(value, bytes):
-        return f"x'{value.hex()}'"
-    if isinstance(value, int):
-        return str(int(value))
-    if isinstance(value, str):
-        return f"CONVERT(x'{value.encode().hex()}' USING utf8mb4)"
-    raise TypeError(f"no literal for {type(value).__name__}")
+def _literals(rows: Sequence[Values]) -> Iterator[str]:
+    """Rows as MySQL reads them, with nothing in a value that could be read as anything else.
+
+    A column's first value gives its kind; another kind below it raises TypeError.
+    """
+    kinds = [_KINDS[_kind(value)] for value in rows[0]]
+    template = f"({','.join(form for form, _ in kinds)})"
+    columns = [
+        map(convert, column)
+        for (_, convert), column in zip(kinds, zip(*rows, strict=True), strict=True)
+    ]
+    return map(template.__mod__, zip(*columns, strict=True))
+
+
+def _kind(value: object) -> type:
+    for kind in _KINDS:
+        if isinstance(value, kind):
+            return kind
+    raise TypeError(f"no way to write a {type(value).__name__}")
+
+
+_KINDS: dict[type, tuple[str, Callable[[Any], object]]] = {
+    bytes: ("x'%s'", bytes.hex),
+    int: ("%d", index),
+    str: ("CONVERT(x'%s' USING utf8mb4)", lambda text: text.encode().hex()),
+}
+"""How a value of each kind is written, and what makes hexadecimal or decimal digits of it."""
 
 
 @cache

@@ -21,6 +21,9 @@ IMMEDIATE = "cairn_immediate"
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 60
 LOCK_TIMEOUT_SECONDS = 10
+MIGRATION_LOCK_SECONDS = 120
+"""How long to wait for another process that migrates the same database."""
+
 RECYCLE_SECONDS = 1_800
 MIN_PACKET_BYTES = 9_000_000
 """A block of 4,000,000 bytes is written as twice as many hexadecimal digits, and some words. A
@@ -31,7 +34,6 @@ SQLITE_FILE_MODE = 0o640
 
 _SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO"
 _SQLITE_PRAGMAS = (
-    f"PRAGMA busy_timeout = {LOCK_TIMEOUT_SECONDS * 1_000}",
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cache_size = -16000",
@@ -61,7 +63,7 @@ def open_migration_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         path = sqlite_path(parsed)
         create_sqlite_file(path)
-        return _open_sqlite(path, read_only=False)
+        return _open_sqlite(path, read_only=False, lock_timeout_seconds=MIGRATION_LOCK_SECONDS)
     return _open_mysql(parsed, read_only=False, statement_timeout_seconds=86_400)
 
 
@@ -111,11 +113,13 @@ def create_sqlite_file(path: Path) -> None:
     os.close(descriptor)
 
 
-def _open_sqlite(path: Path, read_only: bool) -> Engine:
+def _open_sqlite(
+    path: Path, read_only: bool, lock_timeout_seconds: int = LOCK_TIMEOUT_SECONDS
+) -> Engine:
     query = {"mode": "ro" if read_only else "rw", "uri": "true"}
     url = URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
     engine = create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=24)
-    pragmas = list(_SQLITE_PRAGMAS)
+    pragmas = [f"PRAGMA busy_timeout = {lock_timeout_seconds * 1_000}", *_SQLITE_PRAGMAS]
     pragmas += ["PRAGMA query_only = ON"] if read_only else _SQLITE_WRITER_PRAGMAS
 
     @event.listens_for(engine, "connect")

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cairn.storage.engine import (
     IMMEDIATE,
+    MIGRATION_LOCK_SECONDS,
     open_engine,
     open_migration_engine,
     parse_url,
@@ -24,9 +25,6 @@ from cairn.storage.tables import SCHEMA_REVISION
 
 if TYPE_CHECKING:
     from alembic.config import Config
-
-LOCK_SECONDS = 120
-"""How long to wait for another process that migrates the same database."""
 
 _VERSION = table("alembic_version", column("version_num"))
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -132,10 +130,12 @@ def _locked(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as plain:
         connection = plain.execution_options(**{IMMEDIATE: True})
         if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1_000}")
             yield connection
             return
-        name = {"name": f"cairn_migrate_{engine.url.database}"[:64], "seconds": LOCK_SECONDS}
+        name = {
+            "name": f"cairn_migrate_{engine.url.database}"[:64],
+            "seconds": MIGRATION_LOCK_SECONDS,
+        }
         if connection.scalar(text("SELECT GET_LOCK(:name, :seconds)"), name) != 1:
             raise StorageUnavailable("another process migrates the database; try again later")
         try:

@@ -13,7 +13,3 @@ depends_on: Sequence[str] | None = None
 
 def upgrade() -> None:
     ${upgrades if upgrades else "pass"}
-
-
-def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}

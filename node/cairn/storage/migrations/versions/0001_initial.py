@@ -60,11 +60,6 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
-    for name in reversed(TABLES):
-        op.drop_table(name)
-
-
 def remove_leftovers() -> None:
     """MySQL keeps the tables of a migration that was killed half-way; none was used yet."""
     bind = op.get_bind()
