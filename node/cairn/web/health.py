@@ -1,5 +1,6 @@
 """Whether the node can do its work: named checks, each with its reason."""
 
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -17,6 +18,9 @@ MIN_PATIENCE_SECONDS = 300
 PATIENCE_INTERVALS = 20
 """… so many target intervals, before the node counts as stalled."""
 MAX_BEHIND_BLOCKS = 10
+
+
+_logger = logging.getLogger(__name__)
 
 
 def health(node: WebNode) -> HealthView:
@@ -38,7 +42,7 @@ def readiness(node: WebNode) -> HealthView:
             try:
                 checks.append(check())
             except StorageError as error:
-                checks.append(CheckView(name=name, ok=False, detail=str(error)))
+                checks.append(CheckView(name=name, ok=False, detail=_unreadable(error)))
     return _view([*checks, _peers(node, status), _disk(node)])
 
 
@@ -51,7 +55,7 @@ def _database(node: WebNode) -> CheckView:
     try:
         network_id = node.queries.network_id()
     except StorageError as error:
-        return CheckView(name="database", ok=False, detail=str(error))
+        return CheckView(name="database", ok=False, detail=_unreadable(error))
     if network_id is None:
         detail = "no genesis block yet: start the listener"
         return CheckView(name="database", ok=False, detail=detail)
@@ -59,6 +63,12 @@ def _database(node: WebNode) -> CheckView:
         detail = f"holds network {network_id.hex()}, this node is of {node.network_id.hex()}"
         return CheckView(name="database", ok=False, detail=detail)
     return CheckView(name="database", ok=True, detail="answers")
+
+
+def _unreadable(error: StorageError) -> str:
+    """Paths and hosts are for the log alone: anyone may ask how the node is."""
+    _logger.warning("database: %s", error)
+    return "cannot be read; the log of the web program says why"
 
 
 def _listener(status: Status | None) -> CheckView:
