@@ -4,7 +4,9 @@ Curve NIST P-256, SHA-256, 64-byte signatures r ‖ s with s in the lower half o
 so that no third party can change a signature's bytes and keep it valid.
 """
 
+from functools import reduce
 from hashlib import sha256
+from operator import xor
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,6 +27,11 @@ _BECH32_CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _BECH32_VALUE = {character: value for value, character in enumerate(_BECH32_CHARSET)}
 _BECH32M_CONSTANT = 0x2BC830A3
 _BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_BECH32_SUMS = tuple(
+    reduce(xor, (each for i, each in enumerate(_BECH32_GENERATOR) if top >> i & 1), 0)
+    for top in range(32)
+)
+"""What the five bits that leave the checksum add to it, for each of their values."""
 _BECH32_MAX_CHARACTERS = 90
 _BECH32_CHECKSUM_CHARACTERS = 6
 
@@ -133,11 +140,7 @@ def _expand_prefix(prefix: str) -> list[int]:
 def _bech32_polymod(values: list[int]) -> int:
     checksum = 1
     for value in values:
-        top = checksum >> 25
-        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
-        for i, generator in enumerate(_BECH32_GENERATOR):
-            if (top >> i) & 1:
-                checksum ^= generator
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value ^ _BECH32_SUMS[checksum >> 25]
     return checksum
 
 
