@@ -20,20 +20,21 @@ MAX_KNOWN_NODES = 2_000
 MAX_STRANGERS = 4_096
 FORGET_SECONDS = 14 * 86_400
 """A node not heard of for so long is forgotten."""
-POINTS_FORGIVEN_PER_SECOND = 1 / 60
+SECONDS_PER_FORGIVEN_POINT = 60
 
 
 @dataclass(slots=True)
 class Standing:
     """How a key behaved."""
 
-    score: float = 0.0
+    score: int = 0
     scored_at: float = 0.0
     banned_until: int = 0
 
     def points(self, now: float) -> int:
         """Points that are not yet forgiven."""
-        return int(max(0.0, self.score - (now - self.scored_at) * POINTS_FORGIVEN_PER_SECOND))
+        forgiven = max(0, int(now - self.scored_at)) // SECONDS_PER_FORGIVEN_POINT
+        return max(0, self.score - forgiven)
 
 
 @dataclass(slots=True)
@@ -137,7 +138,7 @@ class NodeBook:
             raise RuleError(Rule.NODE_RECORD_INVALID, f"{key[:60]!r} is not a CURVE key in Z85")
         standing = self._standing(key) or self._meet(key)
         standing.banned_until = int(self._clock()) + BAN_SECONDS if banned else 0
-        standing.score = 0.0
+        standing.score = 0
         node = self._nodes.get(key)
         if node is not None:
             node.attempt_at, node.failures = 0.0, 0

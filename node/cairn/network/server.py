@@ -38,6 +38,8 @@ BYTES_PER_TOKEN = 64 * 1024
 MAX_UNDER_WAY_PER_PEER = 8
 MAX_UNDER_WAY = 32
 
+_SUBSCRIBED = b"\x01"
+
 Answer = Callable[[str, RequestBody], Awaitable[ReplyBody]]
 """(sender's CURVE key, request) to reply. Raises RuleError to refuse."""
 
@@ -103,7 +105,8 @@ class PeerServer:
         while True:
             frames = await publisher.recv_multipart(copy=False)
             try:
-                self._visitors.note(str(frames[0]["User-Id"]), frames[0])
+                if frames[0].bytes[:1] == _SUBSCRIBED:  # the other kind comes from no connection
+                    self._visitors.note(str(frames[0]["User-Id"]), frames[0])
             except Exception:
                 _logger.exception("a subscription could not be noted")
             await asyncio.sleep(0)

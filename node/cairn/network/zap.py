@@ -62,5 +62,7 @@ class Gate:
         problem = self._refusal(key)
         if problem is not None:
             _logger.debug("refused %s at %r: %s", key, address, problem)
-            return [*envelope, b"400", problem.rule.value.encode("ascii"), b"", b""]
+            # 300 says nothing and the client tries again in a while; after 400 it never would,
+            # and a lifted ban would not reach it.
+            return [*envelope, b"300", problem.rule.value.encode("ascii"), b"", b""]
         return [*envelope, b"200", b"OK", key.encode("ascii"), b""]
