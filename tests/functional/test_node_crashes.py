@@ -52,18 +52,17 @@ def test_listener_killed_in_the_middle_of_a_batch_keeps_all_or_tells(
 ) -> None:
     """A killed listener never acknowledged what it lost: the rest can be sent again."""
     network = make_network()
-    [node] = network.add_nodes(1, overrides={"miner": {"mode": "off"}})
-    sender = Sender(network, network.accounts[0], [node], batch=20)
-    sender.start()
-    for enough in (3, 20, 40):
-        _wait_for_progress([sender], enough)
+    [node] = network.add_nodes(1)
+    senders = [Sender(network, account, [node], batch=8) for account in network.accounts[:8]]
+    for sender in senders:
+        sender.start()
+    for enough in (30, 60, 90):
+        _wait_for_progress(senders, enough)
         node.kill("listener")
         node.start("listener")
-    _wait_for_progress([sender], 1)
-    acknowledged = sender.finish()
-    assert acknowledged
-    waiting = node.pool_ids()
-    assert {transaction.hex_id for transaction in acknowledged} <= waiting
+    _wait_for_progress(senders, 8)
+    acknowledged = [transaction for sender in senders for transaction in sender.finish()]
+    network.wait_mined(acknowledged, MINED_SECONDS)
     assert node.doctor().returncode == 0
 
 

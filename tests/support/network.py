@@ -162,8 +162,7 @@ class LocalNode:
     def mine(self, blocks: int = 1) -> None:
         """Has its own miner find so many blocks on top of its tip."""
         target = self.height() + blocks
-        reply = self.api.post_json("mine", {"blocks": blocks}, token=self.token)
-        assert reply.status in (200, 202), reply.body
+        wait_until(lambda: self._take_order(blocks), 20, f"the miner of {self.name} is there")
         wait_until(lambda: self.height() >= target, 30, f"{self.name} mines {blocks} block(s)")
 
     def doctor(self) -> subprocess.CompletedProcess[str]:
@@ -186,6 +185,11 @@ class LocalNode:
             if page["next"] is None:
                 return items
             cursor = f"&{'before' if path == 'blocks' else 'cursor'}={page['next']}"
+
+    def _take_order(self, blocks: int) -> bool:
+        reply = self.api.post_json("mine", {"blocks": blocks}, token=self.token)
+        assert reply.status in (200, 202, 503), reply.body
+        return reply.status != 503  # a listener that has just started knows of no miner yet
 
     def _why_not(self) -> object:
         try:
