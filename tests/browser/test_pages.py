@@ -1,0 +1,64 @@
+"""What a person sees: every page loads under its content policy, and moves when things happen."""
+
+import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.browser.conftest import NOTE
+from tests.support.builders import make_key
+from tests.support.polling import wait_until
+from tests.support.rest import RestApi
+from tests.support.web import WebTestNode
+
+SECONDS = 20
+
+
+@pytest.mark.parametrize("path", ["/", "/chain", "/block/1", "/pool", "/nodes", "/send", "/api"])
+def test_page_loads_with_its_styles(browser: Chrome, url: str, path: str):
+    browser.get(url + path)
+    assert browser.find_element(By.TAG_NAME, "h1").is_displayed()
+    rules = browser.execute_script("return [...document.styleSheets].map(s => s.cssRules.length)")
+    assert len(rules) == 2
+    assert all(rules)
+
+
+def test_note_of_another_is_text_and_nothing_else(browser: Chrome, url: str):
+    transaction = RestApi(url).get("blocks/1")["transactions"][0]["id"]
+    browser.get(f"{url}/transaction/{transaction}")
+    assert browser.find_element(By.CSS_SELECTOR, "pre.payload").text == NOTE
+    assert not browser.find_elements(By.TAG_NAME, "img")
+
+
+def test_overview_moves_with_the_chain(browser: Chrome, url: str, node: WebTestNode):
+    browser.get(url)
+    height = RestApi(url).get("status")["height"]
+
+    def shown() -> int:
+        cells = browser.find_elements(By.CSS_SELECTOR, "#blocks tbody td:first-child")
+        return int(cells[0].text) if cells else -1
+
+    assert shown() == height
+
+    def moves() -> bool:
+        node.mine()  # the page may not have subscribed yet when the first ones come
+        return shown() > height
+
+    wait_until(moves, SECONDS, "a new block shows without loading the page again")
+
+
+def test_pool_is_checked_at_a_click(browser: Chrome, url: str, node: WebTestNode):
+    node.submit([node.transaction(make_key(2), make_key(3)) for _ in range(3)])
+    browser.get(f"{url}/pool")
+    browser.find_element(By.ID, "check-pool").click()
+    result = browser.find_element(By.ID, "check-result")
+    WebDriverWait(browser, SECONDS).until(lambda _: "valid" in result.text)
+    assert "0 with a problem" in result.text
+
+
+def test_search_finds_a_block(browser: Chrome, url: str):
+    browser.get(url)
+    field = browser.find_element(By.NAME, "q")
+    field.send_keys("1")
+    field.submit()
+    WebDriverWait(browser, SECONDS).until(lambda page: "/block/1" in page.current_url)
