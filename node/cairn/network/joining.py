@@ -36,8 +36,8 @@ def _post(url: str, record: bytes) -> list[bytes]:
     try:
         # http.client follows no redirect: an alpha cannot send us elsewhere.
         connection.request("POST", path + NODES_PATH, body, headers)
-        response = connection.getresponse()
-        answer = _read(response, deadline)
+        with connection.getresponse() as response:
+            answer = _read(response, deadline)
     except (OSError, http.client.HTTPException) as error:
         raise JoinFailed(f"{url}: {type(error).__name__}: {error}") from None
     finally:

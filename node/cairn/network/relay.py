@@ -194,6 +194,7 @@ class TransactionRelay:
             await self._pull_pool(link)
         except (PeerSilent, PeerRefused) as error:
             _logger.info("the pool of %s could not be read: %s", link.key, error)
+            self.want_pool(link)
         except RuleError as error:
             points = message_points(error.rule) or transaction_points(error.rule)
             self._punish(link.key, points, f"its pool: {error}")

@@ -3,7 +3,11 @@
 import asyncio
 import time
 
+import pytest
+
+from cairn.consensus.errors import RuleError
 from cairn.network.keys import generate_curve_keys
+from cairn.network.records import decode_record
 from tests.integration.network.nodes import MemoryNodeStore, Node, all_connected, until
 from tests.support.builders import NOBODY, ChainBuilder, make_key, make_params, make_transaction
 
@@ -130,28 +134,20 @@ def test_blocked_endpoints_part_two_groups_until_unblocked() -> None:
     async def scenario() -> None:
         curve = generate_curve_keys()
         async with Node(PARAMS, 0) as a:
-            blocked = next(iter([a.network.record]))
-            endpoint = decode(blocked)
-            async with Node(PARAMS, 1, curve=curve, blocked_endpoints=(endpoint,)) as b:
-                refused = 0
-                try:
+            store = MemoryNodeStore()
+            endpoint = decode_record(a.network.record).request
+            async with Node(PARAMS, 1, store, curve, blocked_endpoints=(endpoint,)) as b:
+                with pytest.raises(RuleError, match="blocked endpoint"):
                     b.network.handle_join(a.network.record)
-                except Exception as error:  # noqa: BLE001 - any other would fail the next line
-                    refused += "blocked" in str(error)
-                assert refused == 1
                 a.network.handle_join(b.network.record)
                 started = time.monotonic()
                 await until(lambda: time.monotonic() - started > 1.5)
                 assert not a.is_connected_to(b)
                 assert not b.is_connected_to(a)
+            async with Node(PARAMS, 1, store, curve) as b:
+                await all_connected(a, b)
 
     asyncio.run(scenario())
-
-
-def decode(record: bytes) -> str:
-    from cairn.network.records import decode_record
-
-    return decode_record(record).request
 
 
 def test_nodes_speak_over_ipv6() -> None:
