@@ -61,3 +61,10 @@ class Findings:
     def total(self) -> int:
         """How many there are, listed or not."""
         return self.counts.total()
+
+
+def shown(value: object) -> str:
+    """A value for people: long bytes are cut."""
+    if not isinstance(value, bytes):
+        return str(value)
+    return value.hex() if len(value) <= 64 else f"{value[:32].hex()}… ({len(value)} bytes)"

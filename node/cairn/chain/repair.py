@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from cairn.chain.audit import DEFAULT_OPTIONS, AuditOptions, PoolCheck, expected_tip, pool_columns
+from cairn.chain.audit import DEFAULT_OPTIONS, AuditOptions, expected_tip
+from cairn.chain.audit_pool import PoolCheck, pool_columns
 from cairn.chain.audit_store import RepairStore
+from cairn.chain.branches import Branch, Replay
 from cairn.chain.findings import Findings
 from cairn.chain.replay import (
-    Branch,
     OnProgress,
-    Replay,
     Replayer,
     block_columns,
     blocks_of,

@@ -6,15 +6,15 @@ what differs from it, and keep the old value of whatever the main branch changes
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 from cairn.chain.audit_store import AuditStore, StoredBlock
-from cairn.chain.findings import Findings, Kind
+from cairn.chain.branches import Branch, Replay
+from cairn.chain.findings import Findings, Kind, shown
 from cairn.chain.signatures import SignatureChecker
 from cairn.chain.store import BlockStatus
 from cairn.consensus.block import Block, decode_block, decode_header
-from cairn.consensus.encoding import HASH_BYTES
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import (
     EMPTY_ACCOUNT,
@@ -28,7 +28,6 @@ from cairn.consensus.merkle import merkle_root
 from cairn.consensus.params import NetworkParams
 from cairn.consensus.proof_of_work import work_of
 from cairn.consensus.validation import (
-    ParentContext,
     check_block_sanity,
     check_header,
     genesis_context,
@@ -45,80 +44,6 @@ _ANY_TIME = 2**63
 
 OnProgress = Callable[[str, int, int], None]
 """Told what is being done, how many blocks of it are done, and of how many."""
-
-
-@dataclass(slots=True)
-class Branch:
-    """A valid chain of stored blocks up to one of them."""
-
-    context: ParentContext
-    chain_work: int
-    chain_transactions: int
-    is_main: bool
-    fork_height: int
-    """Of the last block it shares with the main branch."""
-    side: tuple[bytes, ...]
-    """Hashes after the fork, in order; none on the main branch."""
-    overlay: dict[bytes, Account]
-    """On a side branch: every account that may differ from the main branch's."""
-    is_active: bool
-    """The block and all below it are marked ACTIVE."""
-    active_height: int
-    """Of the last block up to which all are marked ACTIVE."""
-    received_at: int
-
-    @property
-    def height(self) -> int:
-        """Of its last block."""
-        return self.context.height
-
-    @property
-    def preference(self) -> tuple[int, bool, int]:
-        """Orders branches: most work, then the one that is followed, then the first seen."""
-        return self.chain_work, self.is_active, -self.received_at
-
-
-@dataclass(slots=True)
-class Replay:
-    """The result: what follows from the bytes alone, and which blocks are unfit."""
-
-    accounts: dict[bytes, Account]
-    """Of the main branch at its end."""
-    main_hashes: bytearray = field(default_factory=bytearray)
-    """32 bytes for each height of the main branch, from 0."""
-    best: Branch | None = None
-    """Most work among all valid branches."""
-    best_active: Branch | None = None
-    """Most work among branches marked ACTIVE throughout."""
-    blocks: int = 0
-    invalid: set[bytes] = field(default_factory=set)
-    """Blocks that break a rule, or descend from one that does."""
-    unreadable: set[bytes] = field(default_factory=set)
-    """Blocks whose bytes are damaged."""
-    unreachable: set[bytes] = field(default_factory=set)
-    """Blocks without a readable parent."""
-    wrong_sums: dict[bytes, tuple[int, int]] = field(default_factory=dict)
-    """Work and transactions of the chain up to a block, where its columns say otherwise."""
-    is_state_known: bool = True
-    """Whether every block marked ACTIVE could be replayed, so that states can be compared."""
-
-    def account_at(self, branch: Branch, address: bytes) -> Account:
-        """An account at the branch's end."""
-        found = branch.overlay.get(address)
-        return self.accounts.get(address, EMPTY_ACCOUNT) if found is None else found
-
-    def accounts_at(self, branch: Branch) -> Iterator[tuple[bytes, Account]]:
-        """All accounts that exist (not all zero) at the branch's end, by address."""
-        for address in sorted({*self.accounts, *branch.overlay}):
-            account = self.account_at(branch, address)
-            if account != EMPTY_ACCOUNT:
-                yield address, account
-
-    def path(self, branch: Branch) -> list[bytes]:
-        """Hashes of the branch from genesis on."""
-        end = (branch.fork_height + 1) * HASH_BYTES
-        main = [bytes(self.main_hashes[at : at + HASH_BYTES]) for at in range(0, end, HASH_BYTES)]
-        return [*main, *branch.side]
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +217,7 @@ class Replayer:
             stored = getattr(row, column)
             if stored != expected:
                 where = f"{_name(row)}, column {column}"
-                self._findings.add(Kind.BLOCK_COLUMN, where, _shown(stored), _shown(expected))
+                self._findings.add(Kind.BLOCK_COLUMN, where, shown(stored), shown(expected))
         sums = _sums(block, parent)
         stored_sums = row.chain_work, row.chain_transactions
         if stored_sums != sums:
@@ -423,7 +348,3 @@ def status_name(status: int) -> str:
 
 def _name(row: StoredBlock) -> str:
     return f"block {row.height} ({row.hash.hex()[:16]}…)"
-
-
-def _shown(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)

@@ -77,7 +77,7 @@ def _require_tables(config: Config) -> None:
     """Raises StorageError, naming `cairn db migrate`, unless the database is up to date."""
     from cairn.storage.migrate import check
 
-    check(config.database_url)
+    check(config.read_database_url)
 
 
 def _audit(config: Config, options: Any) -> Any:

@@ -6,6 +6,7 @@ A node's chain is built through `Blockchain`, then one thing is spoiled with pla
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,9 @@ def accept(url: str, params: NetworkParams, blocks_: list[Block], waiting: list)
     engine.dispose()
 
 
-@pytest.fixture
-def node(database_url: str, tmp_path: Path) -> Node:
+@cache
+def built_chain() -> tuple[ChainBuilder, Block]:
+    """The chain of every test, and a stale block on its height 8. Tests work on forks of it."""
     chain = ChainBuilder()
     stale: Block | None = None
     for height in range(1, LENGTH + 1):
@@ -104,6 +106,12 @@ def node(database_url: str, tmp_path: Path) -> Node:
             stale = chain.fork(8).mine(extra=b"stale")
         chain.mine(payments, recipient=make_key(7).address)
     assert stale is not None
+    return chain, stale
+
+
+@pytest.fixture
+def node(database_url: str, tmp_path: Path) -> Node:
+    chain, stale = built_chain()
     params = chain.params
     genesis = tmp_path / "genesis.toml"
     genesis.write_text(genesis_text(params))
