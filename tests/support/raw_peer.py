@@ -131,9 +131,15 @@ class RawPeer:
         socket.connect(address.request)
         return socket
 
-    def ask(self, address: NodeAddress, body: Mapping[str, object]) -> Body:
+    def ask(
+        self,
+        address: NodeAddress,
+        body: Mapping[str, object],
+        timeout_milliseconds: int = ANSWER_MILLISECONDS,
+    ) -> Body:
         """One request and the body of its answer. Raises zmq.Again when none comes."""
         with self.dealer(address) as socket:
+            socket.setsockopt(zmq.RCVTIMEO, timeout_milliseconds)
             socket.send(msgspec.msgpack.encode([7, body]))
             number, answer = msgspec.msgpack.decode(socket.recv())
             assert number in (7, 0)
