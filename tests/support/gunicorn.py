@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,14 +14,17 @@ from tests.support.rest import NoAnswer, RestApi
 
 @contextmanager
 def running_gunicorn(
-    config_file: Path, port: int, options: Sequence[str] = ()
+    config_file: Path,
+    port: int,
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[RestApi, "subprocess.Popen[bytes]"]]:
     """The API at that port once it answers, and gunicorn's master."""
     command = [
         sys.executable, "-m", "gunicorn", "--config", "python:cairn.web.gunicorn_config",
         f"--bind=127.0.0.1:{port}", *options, "cairn.web:create_app()",
     ]  # fmt: skip
-    environment = {
+    inherited = {
         key: value
         for key, value in os.environ.items()
         if not key.startswith(("CAIRN_", "GUNICORN"))
@@ -30,7 +33,7 @@ def running_gunicorn(
     with log.open("wb") as output:
         master = subprocess.Popen(
             command,
-            env=environment | {"CAIRN_CONFIG": str(config_file)},
+            env=inherited | {"CAIRN_CONFIG": str(config_file)} | dict(environment or {}),
             stdout=output,
             stderr=output,
         )

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from cairn.web.node import EXTENSION
+from cairn.web.watchdog import start_watchdog
 
 if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
 REQUEST_THREADS = 16
@@ -37,6 +39,11 @@ limit_request_fields = 64
 control_socket_disable = True
 if Path("/dev/shm").is_dir():  # noqa: S108 - for the workers' heartbeat, which needs no disk
     worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+
+def when_ready(server: "Arbiter") -> None:
+    """Lets systemd's watchdog see that workers answer."""
+    start_watchdog(server.LISTENERS[0].sock)
 
 
 def post_worker_init(worker: "Worker") -> None:

@@ -168,6 +168,18 @@ def test_stops_within_seconds_with_open_streams(node: WebTestNode):
             stream.close()
 
 
+def test_systemd_hears_that_it_is_ready_and_works(node: WebTestNode, tmp_path: Path):
+    address = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(address))
+        systemd.settimeout(20)
+        systemd_asks = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "1000000"}
+        heard = b""
+        with running_gunicorn(node.config_file, free_ports(1)[0], environment=systemd_asks):
+            while b"READY=1" not in heard or b"WATCHDOG=1" not in heard:
+                heard += systemd.recv(4_096) + b"\n"
+
+
 def test_bad_configuration_ends_it_with_a_name(tmp_path: Path):
     file = tmp_path / "bad.toml"
     file.write_text('[node]\nnam = "x"\n', encoding="utf-8")
