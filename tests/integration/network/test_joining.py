@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -28,10 +28,8 @@ def http_server(respond: Respond, port: int = 0) -> Iterator[str]:
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            try:
+            with suppress(OSError):  # the client may have read enough
                 self.wfile.write(answer)
-            except OSError:
-                pass  # the client has read enough
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -106,9 +104,11 @@ def test_alpha_that_is_down_at_start_is_tried_again() -> None:
 def test_bad_answer_fails_with_a_reason(
     answer: tuple[int, dict[str, str], bytes], message: str
 ) -> None:
-    with http_server(lambda path, body: answer) as url:
-        with pytest.raises(JoinFailed, match=message):
-            asyncio.run(post_record(url, b"record"))
+    with (
+        http_server(lambda path, body: answer) as url,
+        pytest.raises(JoinFailed, match=message),
+    ):
+        asyncio.run(post_record(url, b"record"))
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:80", "http://", "http://h:x", ""])
