@@ -85,9 +85,23 @@ class Admitter:
                 self._chain.pool.admit(transaction, account, now, change)
             except RuleError as error:
                 admission.problem = error
+        self._refuse_displaced(admissions, change)
         if change.added or change.removed:
             with self._store.transaction():
                 self._store.change_pool(change.rows(), change.removed)
+
+    def _refuse_displaced(self, admissions: Sequence[Admission], change: PoolChange) -> None:
+        """What gave way to a later one of its batch never waits: nobody may be told it does."""
+        for admission in admissions:
+            transaction = admission.transaction
+            if transaction is None or admission.problem or transaction.id in change.added:
+                continue
+            replaced = self._chain.pool.is_taken(transaction)
+            admission.problem = RuleError(
+                Rule.POOL_REPLACEMENT_FEE_TOO_LOW if replaced else Rule.POOL_FULL,
+                f"{transaction.id.hex()} gave way to one that came with it and pays more",
+                fee=transaction.fee,
+            )
 
     def _mined(
         self, transactions: Sequence[Transaction], accounts: dict[bytes, Account]

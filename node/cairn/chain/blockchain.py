@@ -37,6 +37,7 @@ _REMEMBERED_CONTEXTS = 4_096
 _REMEMBERED_ACCOUNTS = 16_384
 _BRANCH_STEP = 256
 """Entries read at once when walking a branch back to its fork point."""
+_REPAIR = "stop the listener and run `cairn doctor --repair`"
 
 
 class BlockFate(Enum):
@@ -84,6 +85,8 @@ class RefusedReorganisation:
     """A branch with more work that policy keeps the node from following."""
 
     branch_tip: bytes
+    chain_work: int
+    """Of the branch up to that tip."""
     limit: int
     """It would undo more blocks of the active chain than this."""
 
@@ -127,6 +130,7 @@ class Blockchain:
         """Reads tip and pool from the store, and makes the genesis block in an empty one."""
         self._contexts.clear()
         self._accounts.clear()
+        self.refused_reorganisation = None
         self._tip = self._store.tip() or self._create_genesis(now)
         self._restore_pool()
         self._follow_best(now)
@@ -140,17 +144,39 @@ class Blockchain:
         return replace(entry, status=BlockStatus.ACTIVE)
 
     def _restore_pool(self) -> None:
-        rows = [
-            (decode_transaction(row.raw, self.network_id), row.received_at)
-            for row in self._store.load_pool()
-        ]
+        rows = [(self._decode_waiting(row.raw), row.received_at) for row in self._store.load_pool()]
         accounts = self._store.load_accounts({transaction.sender for transaction, _ in rows})
         change = self.pool.restore(rows, accounts)
         if change.removed:
             with self._store.transaction():
                 self._store.change_pool((), change.removed)
 
+    def _decode_waiting(self, raw: bytes) -> Transaction:
+        try:
+            return decode_transaction(raw, self.network_id)
+        except RuleError as error:
+            raise RuntimeError(f"a waiting transaction is damaged ({error}): {_REPAIR}") from None
+
     # -- questions ---------------------------------------------------------------------------
+
+    def change_since(self, tip_hash: bytes) -> ChainChange | None:
+        """How the chain moved since this block was its tip: for those who were not told.
+
+        None when it did not move, or so far that nobody can have followed.
+        """
+        disconnected: list[Block] = []
+        fork = self._store.entry(tip_hash)
+        while fork is not None and fork.status is not BlockStatus.ACTIVE:
+            disconnected.append(self._load_block(fork.hash))
+            fork = self._store.entry(fork.header.previous_hash)
+        if fork is None or not 0 < self.tip.height - fork.height <= _BRANCH_STEP:
+            return None
+        entries = self._store.active_entries(fork.height + 1, _BRANCH_STEP)
+        connected = tuple(self._load_block(entry.hash) for entry in entries)
+        accounts: set[bytes] = set().union(
+            *(touched_addresses(block) for block in (*disconnected, *connected))
+        )
+        return ChainChange(fork, tuple(disconnected), connected, self.accounts_of(accounts))
 
     def context_of(self, block_hash: bytes) -> ParentContext | None:
         """What a child of this block is judged against; None when the block is not stored."""
@@ -221,7 +247,8 @@ class Blockchain:
         return self._store_and_follow(entry, block, now)
 
     def _hold_orphan(self, block: Block) -> BlockResult:
-        """Orphans must show work at least, or holding them would cost a sender nothing."""
+        """Orphans must show work at least, or holding them would cost a sender nothing; and be
+        whole, or a false body would keep the true one of the same hash out."""
         limit = self.params.target_limit
         if bits_to_target(block.header.bits) > bits_to_target(limit):
             raise RuleError(
@@ -231,6 +258,7 @@ class Blockchain:
                 limit=limit,
             )
         check_proof_of_work(block.hash, block.header.bits)
+        check_block_sanity(block, self.params)
         self._orphans.hold(block)
         parent = block.header.previous_hash.hex()
         problem = RuleError(Rule.PARENT_UNKNOWN, f"parent {parent} is not known here")
@@ -239,7 +267,7 @@ class Blockchain:
     def _check_without_state(self, block: Block, now: int) -> None:
         context = self.context_of(block.header.previous_hash)
         if context is None:
-            raise RuntimeError("a stored parent has no ancestors: the database is damaged")
+            raise RuntimeError(f"a stored parent has no ancestors: {_REPAIR}")
         check_header(block.header, block.hash, context, self.params, now)
         check_block_sanity(block, self.params)
 
@@ -252,7 +280,7 @@ class Blockchain:
             # Rolled back whole, the new block included: keep it, so that it is known as bad.
             with self._store.transaction():
                 self._store.insert_block(entry, block, now)
-            self._mark_invalid(error.block_hash)
+                self._mark_invalid(error.block_hash)
             changes = self._follow_best(now)
             return BlockResult(BlockFate.INVALID, error.problem, changes)
         if change is None:
@@ -269,7 +297,8 @@ class Blockchain:
                     with self._store.transaction():
                         change = self._switch_to(entry, now, {})
                 except _BranchInvalid as error:
-                    self._mark_invalid(error.block_hash)
+                    with self._store.transaction():
+                        self._mark_invalid(error.block_hash)
                     break
                 if change is not None:
                     self._moved(change, entry)
@@ -281,13 +310,14 @@ class Blockchain:
     def _moved(self, change: ChainChange, tip: BlockEntry) -> None:
         """The database transaction is committed: what is in memory may follow."""
         self._tip = replace(tip, status=BlockStatus.ACTIVE)
-        if self.refused_reorganisation and change.disconnected:
+        refused = self.refused_reorganisation
+        if refused is not None and refused.chain_work <= tip.chain_work:
             self.refused_reorganisation = None
         for address in change.accounts.keys() & self._accounts.keys():
             self._accounts[address] = change.accounts[address]
         for block in change.connected:
-            parent = self.context_of(block.header.previous_hash)
-            if parent is not None:
+            parent = self._contexts.get(block.header.previous_hash)
+            if parent is not None:  # from memory alone: nothing may fail after the commit
                 self._remember(parent.extended_by(block.header, block.hash))
 
     def _remember(self, context: ParentContext) -> ParentContext:
@@ -307,7 +337,7 @@ class Blockchain:
         lowest_fork = self.tip.height - self._max_reorg_blocks
         branch, fork = self._branch_of(entry, lowest_fork)
         if fork is None:
-            self.refused_reorganisation = RefusedReorganisation(entry.hash, self._max_reorg_blocks)
+            self._note_refused(entry)
             return None
         depth = self.tip.height - fork.height
         disconnected: list[Block] = []
@@ -324,6 +354,13 @@ class Blockchain:
             connected.append(block)
         self._move_pool(disconnected, connected, accounts, now)
         return ChainChange(fork, tuple(disconnected), tuple(connected), accounts)
+
+    def _note_refused(self, entry: BlockEntry) -> None:
+        refused = self.refused_reorganisation
+        if refused is None or refused.chain_work < entry.chain_work:
+            self.refused_reorganisation = RefusedReorganisation(
+                entry.hash, entry.chain_work, self._max_reorg_blocks
+            )
 
     def _branch_of(
         self, entry: BlockEntry, lowest_fork: int
@@ -344,7 +381,7 @@ class Blockchain:
                     return branch[::-1], step
                 branch.append(step)
             if not steps:
-                raise RuntimeError("a stored branch has no root: the database is damaged")
+                raise RuntimeError(f"a stored branch has no root: {_REPAIR}")
 
     def _connect(self, block: Block, changed: dict[bytes, Account]) -> None:
         self._signatures.check(block.transactions)
@@ -363,9 +400,13 @@ class Blockchain:
 
     def _load_block(self, block_hash: bytes) -> Block:
         raw = self._store.load_block_bytes(block_hash)
-        if raw is None:
-            raise RuntimeError(f"block {block_hash.hex()} has lost its body: run `cairn doctor`")
-        return decode_block(raw, self.network_id, self.params.max_block_bytes)
+        try:
+            block = decode_block(raw or b"", self.network_id, self.params.max_block_bytes)
+        except RuleError as error:  # of our own disk, not of anyone who offered something
+            raise RuntimeError(
+                f"stored block {block_hash.hex()} is damaged ({error}): {_REPAIR}"
+            ) from None
+        return block
 
     def _move_pool(
         self,
@@ -385,9 +426,8 @@ class Blockchain:
         self._store.change_pool(change.rows(), change.removed - mined_ids)
 
     def _mark_invalid(self, block_hash: bytes) -> None:
-        with self._store.transaction():
-            descendants = self._store.descendants(block_hash)
-            self._store.mark_invalid([block_hash, *(entry.hash for entry in descendants)])
+        descendants = self._store.descendants(block_hash)
+        self._store.mark_invalid([block_hash, *(entry.hash for entry in descendants)])
 
 
 class _BranchInvalid(Exception):

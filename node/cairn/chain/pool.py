@@ -52,7 +52,8 @@ class PoolEntry:
 
 @dataclass(slots=True)
 class PoolChange:
-    """What came and went. An entry that came and went again is in neither."""
+    """What came and went. An entry that came and went again is in neither; one that went and
+    came again is in both, so what is stored is right when removals come first."""
 
     added: dict[bytes, PoolEntry] = field(default_factory=dict)
     removed: set[bytes] = field(default_factory=set)
@@ -119,9 +120,15 @@ class Pool:
         """The accounts that have transactions waiting."""
         return self._senders.keys()
 
-    def oldest_received_at(self) -> int:
-        """When the oldest arrived, seconds since the epoch; 0 when the pool is empty."""
-        return next(iter(self._entries.values())).received_at if self._entries else 0
+    def oldest_received_at(self, transactions: Iterable[Transaction]) -> int:
+        """When the first of these arrived, seconds since the epoch; 0 when none of them waits."""
+        waiting = [self._entries[each.id] for each in transactions if each.id in self._entries]
+        return min((entry.received_at for entry in waiting), default=0)
+
+    def is_taken(self, transaction: Transaction) -> bool:
+        """Whether one of its sender waits at its sequence, be it itself or another."""
+        sender = self._senders.get(transaction.sender)
+        return sender is not None and transaction.sequence in sender.entries
 
     # -- admission ---------------------------------------------------------------------------
 
@@ -214,7 +221,7 @@ class Pool:
         if held >= MAX_HELD_PER_SENDER or sequence >= furthest:
             raise RuleError(
                 Rule.POOL_GAP_TOO_WIDE,
-                f"sequence {sequence} leaves a gap after {expected + ready - 1};"
+                f"sequence {sequence} comes before {expected + ready} has;"
                 f" {held} are held for gaps, at most {MAX_HELD_PER_SENDER}, below {furthest}",
                 sequence=sequence,
                 expected=expected + ready,
@@ -240,7 +247,7 @@ class Pool:
         """What must leave so that `newcomer` fits, followers included; `pool-full` if too dear."""
         freed = len(replaced.transaction.raw) if replaced else 0
         excess = self.total_bytes - freed + len(newcomer.transaction.raw) - self._policy.max_bytes
-        victims = self._cheapest(excess, newcomer)
+        victims = self._cheapest(excess, newcomer, replaced)
         if victims is None:
             raise RuleError(
                 Rule.POOL_FULL,
@@ -249,28 +256,47 @@ class Pool:
                 bytes=self.total_bytes,
                 limit=self._policy.max_bytes,
             )
-        return [victim for victim in victims if victim is not replaced]
+        return victims
 
-    def _cheapest(self, excess: int, newcomer: PoolEntry | None) -> list[PoolEntry] | None:
+    def _cheapest(
+        self, excess: int, newcomer: PoolEntry, replaced: PoolEntry | None
+    ) -> list[PoolEntry] | None:
         """Entries of at least `excess` bytes, lowest fee rate first, each with its followers.
 
-        None when that would take entries that pay no less than `newcomer`, or that it follows.
+        None when that would take one that pays no less than `newcomer`, or that it follows.
+        `replaced` leaves anyway: it makes no more room, and its followers will follow `newcomer`.
         """
         victims: dict[bytes, PoolEntry] = {}
         cheapest = self._cheapest_first()
-        while excess > 0:
-            entry = next(cheapest, None)
-            if entry is None or (newcomer is not None and entry.rate >= newcomer.rate):
+        for entry in cheapest:
+            if excess <= 0 or entry.rate[0] >= newcomer.rate[0]:
                 break
-            for follower in self._with_followers(entry):
-                if follower.transaction.id not in victims:
-                    victims[follower.transaction.id] = follower
-                    excess -= len(follower.transaction.raw)
-            if newcomer is not None and _follows(newcomer.transaction, entry.transaction):
-                excess = 1  # without its forerunner the newcomer could never be mined
-                break
+            if _follows(newcomer.transaction, entry.transaction):
+                break  # without its forerunner the newcomer could never be mined
+            if entry is not replaced:
+                excess -= self._mark_with_followers(entry, victims)
         cheapest.close()
         return None if excess > 0 else list(victims.values())
+
+    def _mark_with_followers(self, entry: PoolEntry, victims: dict[bytes, PoolEntry]) -> int:
+        """Adds an entry and its followers to `victims`; how many more bytes these are."""
+        marked = 0
+        for follower in self._with_followers(entry):
+            if follower.transaction.id not in victims:
+                victims[follower.transaction.id] = follower
+                marked += len(follower.transaction.raw)
+        return marked
+
+    def _shrink(self, change: PoolChange) -> None:
+        """Evicts what is too much, lowest fee rate first, each with its followers."""
+        victims: dict[bytes, PoolEntry] = {}
+        excess = self.total_bytes - self._policy.max_bytes
+        cheapest = self._cheapest_first()
+        while excess > 0:
+            excess -= self._mark_with_followers(next(cheapest), victims)
+        cheapest.close()
+        for victim in victims.values():
+            self._remove(victim, change)
 
     def _cheapest_first(self) -> Generator[PoolEntry, None, None]:
         """Entries by rising fee rate; what it took from the heap it puts back when closed."""
@@ -295,17 +321,24 @@ class Pool:
     def restore(
         self, rows: Sequence[tuple[Transaction, int]], accounts: Mapping[bytes, Account]
     ) -> PoolChange:
-        """Empties the pool and fills it with stored transactions; the change drops the unfit."""
+        """Empties the pool and fills it with stored transactions; the change drops the unfit.
+
+        Of two with the same sender and sequence, which a sound database has not, the first stays.
+        """
         self._entries.clear()
         self._senders.clear()
         self._by_rate.clear()
         self.total_bytes = 0
         change = PoolChange()
         for transaction, received_at in rows:
+            if self.is_taken(transaction):
+                change.removed.add(transaction.id)
+                continue
             account = accounts.get(transaction.sender, EMPTY_ACCOUNT)
             self._add(PoolEntry(transaction, received_at), account, PoolChange())
         for address in list(self._senders):
             self._drop_unfit(address, change)
+        self._shrink(change)
         return change
 
     def follow(
@@ -326,16 +359,13 @@ class Pool:
             if entry is not None:
                 self._remove(entry, change)
         for transaction in returned:
-            waiting = self._senders.get(transaction.sender)
-            taken = waiting is not None and transaction.sequence in waiting.entries
-            if transaction.id not in self._entries and not taken:
+            if not self.is_taken(transaction):
                 account = accounts[transaction.sender]
                 self._add(PoolEntry(transaction, now), account, change)
         for address in accounts.keys() & self._senders.keys():
             self._senders[address].account = accounts[address]
             self._drop_unfit(address, change)
-        for victim in self._cheapest(self.total_bytes - self._policy.max_bytes, None) or ():
-            self._remove(victim, change)
+        self._shrink(change)
         return change
 
     def expire(self, now: int) -> PoolChange:
@@ -409,7 +439,6 @@ class Pool:
         self.total_bytes += len(transaction.raw)
         self.version += 1
         heapq.heappush(self._by_rate, entry.rate)
-        change.removed.discard(transaction.id)
         change.added[transaction.id] = entry
 
     def _remove(self, entry: PoolEntry, change: PoolChange) -> None:

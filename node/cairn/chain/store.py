@@ -106,4 +106,4 @@ class ChainStore(Protocol):
         """All waiting transactions, oldest first."""
 
     def change_pool(self, added: Sequence[PoolRow], removed: Collection[bytes]) -> None:
-        """Adds rows that are not there and removes ids (absent ones are ignored)."""
+        """Removes ids (absent ones are ignored), then adds rows that are not there."""

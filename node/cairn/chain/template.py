@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from cairn.chain.blockchain import Blockchain
 from cairn.chain.pool import BLOCK_OVERHEAD_BYTES
 from cairn.consensus.block import Block, Coinbase, Header, build_block, build_header
+from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import total_fees
 from cairn.consensus.transaction import Transaction
-from cairn.consensus.validation import next_bits
+from cairn.consensus.validation import MAX_FUTURE_SECONDS, next_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +38,25 @@ def build_template(
     """A block on the present tip that pays `recipient` (20 bytes) subsidy and fees.
 
     Takes the waiting transactions that pay best per byte. The timestamp is `now`, or one
-    second past the median of the last blocks where the clock lags behind it.
+    second past the median of the last blocks where the clock lags behind it. Raises RuleError
+    `timestamp-too-new` where it lags so far that no node would take the block yet.
     """
     parent = chain.context_of(chain.tip.hash)
     if parent is None:
-        raise RuntimeError("the tip is not stored: the database is damaged")
+        raise RuntimeError("the tip is not stored: run `cairn doctor`")
+    timestamp = max(now, parent.median_time + 1)
+    if timestamp > now + MAX_FUTURE_SECONDS:
+        raise RuleError(
+            Rule.TIMESTAMP_TOO_NEW,
+            f"the next block needs {timestamp} > now {now} + {MAX_FUTURE_SECONDS} s",
+            timestamp=timestamp,
+            now=now,
+        )
     height = parent.height + 1
     room = chain.params.max_block_bytes - BLOCK_OVERHEAD_BYTES
     transactions = tuple(chain.pool.select(room))
     reward = chain.params.subsidy(height) + total_fees(transactions)
     coinbase = Coinbase(recipient, reward, extra)
-    timestamp = max(now, parent.median_time + 1)
     bits = next_bits(parent, chain.params)
     header = build_header(parent.hash, height, timestamp, bits, coinbase, transactions)
     return BlockTemplate(header, coinbase, transactions)

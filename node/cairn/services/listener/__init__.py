@@ -1,7 +1,10 @@
 """`cairn-listener`: the one process of a node that changes its state."""
 
 import asyncio
+import logging
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
 import zmq
@@ -11,11 +14,21 @@ from cairn.network.keys import CurveKeyError, CurveKeyPair
 from cairn.services.listener.app import Listener
 from cairn.services.listener.keys import load_account_key, load_curve_pair
 from cairn.services.listener.lock import AlreadyRunningError, hold_lock
-from cairn.services.runtime import exit_config_error, on_stop_signal, start_service
+from cairn.services.runtime import (
+    exit_config_error,
+    log_event,
+    on_stop_signal,
+    start_service,
+)
 from cairn.storage.errors import StorageError
 from cairn.wallet import AccountKey, WalletError
 
 PROGRAM = "cairn-listener"
+STOP_SECONDS = 4.5
+"""Later than this after a stop signal the process just ends: what was acknowledged is durable,
+and a database that does not answer may take minutes to say so."""
+
+_logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,5 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _run(config: Config, account: AccountKey, curve: CurveKeyPair) -> None:
     stop = asyncio.Event()
-    on_stop_signal(asyncio.get_running_loop(), stop.set)
+    deadline = threading.Timer(STOP_SECONDS, _end_now)
+    deadline.daemon = True
+
+    def obey() -> None:
+        stop.set()
+        deadline.start()
+
+    on_stop_signal(asyncio.get_running_loop(), obey)
     await Listener(config, account, curve).run(stop)
+
+
+def _end_now() -> None:
+    log_event(_logger, "ends without waiting for the database", level=logging.WARNING)
+    os._exit(0)

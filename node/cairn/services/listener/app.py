@@ -172,20 +172,33 @@ class Listener:
             await self._prove_work()
             if time.monotonic() >= next_expiry and self._writer.database_problem is None:
                 next_expiry = time.monotonic() + EXPIRY_SECONDS
-                await self._attempt(self._writer.expire)
+                with contextlib.suppress(StorageUnavailable):
+                    await self._attempt(self._writer.expire)
             self._look_for_alerts()
             self._notifier.status(self._status_line())
 
     async def _prove_work(self) -> None:
         """Pings the watchdog when the writer turns and its database answered, or refused in
-        words: while it is away the listener waits for it, and a restart would mend nothing."""
+        words: while it is away the listener waits for it, and a restart would mend nothing.
+
+        Any other failure makes the writer read everything again; should that not mend it, the
+        watchdog ends the listener.
+        """
         with contextlib.suppress(StorageUnavailable):
-            await self._writer.ping()
+            if not await self._attempt(self._writer.ping):
+                return
         self._notifier.alive()
 
-    async def _attempt(self, job: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        with contextlib.suppress(StorageUnavailable):
+    async def _attempt(self, job: Callable[[], Coroutine[Any, Any, object]]) -> bool:
+        """Whether the job did its work. Raises StorageUnavailable; other failures are logged."""
+        try:
             await job()
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the next job begins by reading again
+            log_event(_logger, "the writer failed", level=logging.ERROR, problem=str(error))
+            return False
+        return True
 
     def _look_for_alerts(self) -> None:
         alerts = self._alerts

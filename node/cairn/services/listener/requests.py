@@ -15,7 +15,7 @@ from cairn.ipc import messages as m
 from cairn.network.joining import JoinFailed
 from cairn.network.peers import PeerNetwork
 from cairn.services.listener.writer import LedgerWriter, WriterBusyError
-from cairn.storage.errors import StorageUnavailable
+from cairn.storage.errors import StorageError
 
 MINER_SILENT_SECONDS = 15.0
 _TEMPLATES_KEPT = 32
@@ -71,7 +71,7 @@ class RequestHandler:
             return await self._handlers[type(request)](request)
         except RuleError as error:
             return m.Refused(problem_of(error))
-        except StorageUnavailable as error:
+        except StorageError as error:
             return m.Refused(m.Problem("database-unavailable", str(error)))
         except WriterBusyError as error:
             return m.Refused(m.Problem("listener-busy", str(error)))

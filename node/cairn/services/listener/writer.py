@@ -6,9 +6,10 @@ transaction. So a reorganisation and an admission can never meet half-way.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cairn.chain.admission import Admission, Admitter
 from cairn.chain.blockchain import Blockchain, BlockFate, BlockResult, ChainChange
@@ -18,7 +19,7 @@ from cairn.consensus.errors import RuleError
 from cairn.consensus.transaction import Transaction
 from cairn.network.port import TipView
 from cairn.services.logs import log_event
-from cairn.storage.errors import StorageUnavailable
+from cairn.storage.errors import StorageError, StorageUnavailable
 
 MAX_BATCH_TRANSACTIONS = 2_000
 """In one database transaction; keeps the longest wait for the next job below a second."""
@@ -61,6 +62,11 @@ class LedgerWriter:
         self._on_moved = on_moved
         self._on_admitted = on_admitted
         self._in_step = False
+        self._told_tip = b""
+        """The tip after the last job that ended well, empty before any; the thread's own."""
+        self._missed: deque[ChainChange] = deque()
+        """Moves nobody was told of, as the job that made them failed after all."""
+        self._accepting: set[asyncio.Task[BlockResult]] = set()
         self._offered: list[tuple[Sequence[bytes], asyncio.Future[list[Admission]]]] = []
         self._queued = 0
         self._admitting: asyncio.Task[None] | None = None
@@ -101,11 +107,11 @@ class LedgerWriter:
 
     async def accept(self, raw: bytes) -> BlockResult:
         """Offers a block's bytes to the chain; durable when it returns."""
-        return self._announce(await self.run(self._accept_raw, raw))
+        return await self._to_the_end(self._accept_raw, raw)
 
     async def accept_block(self, block: Block) -> BlockResult:
         """Offers a block to the chain; durable when it returns."""
-        return self._announce(await self.run(self._chain.accept_block, block, self._clock()))
+        return await self._to_the_end(self._chain.accept_block, block, self._clock())
 
     async def template(self, recipient: bytes) -> tuple[BlockTemplate, int, int]:
         """A block to mine, how many transactions it holds, and since when the oldest waits."""
@@ -120,7 +126,7 @@ class LedgerWriter:
         loop = asyncio.get_running_loop()
         try:
             result = await loop.run_in_executor(self.thread, self._in_thread, job, *arguments)
-        except StorageUnavailable as error:
+        except StorageError as error:
             if self.database_problem is None:
                 log_event(_logger, "database unavailable", level=logging.ERROR, problem=str(error))
             self.database_problem = str(error)
@@ -129,6 +135,8 @@ class LedgerWriter:
             log_event(_logger, "database answers again")
             self.database_problem = None
         self._refresh()
+        while self._missed:
+            self._on_moved(self._missed.popleft())
         return result
 
     async def close(self) -> None:
@@ -138,16 +146,26 @@ class LedgerWriter:
     # -- in the thread -----------------------------------------------------------------------
 
     def _in_thread(self, job: Callable[..., _T], *arguments: object) -> _T:
-        if not self._in_step:
-            self._chain.reload(self._clock())
-            self._in_step = True
         try:
-            return job(*arguments)
+            if not self._in_step:
+                self._read_again()
+            result = job(*arguments)
         except RuleError:
             raise
         except BaseException:
             self._in_step = False
             raise
+        self._told_tip = self._chain.tip.hash
+        return result
+
+    def _read_again(self) -> None:
+        """Brings memory in step; what moved unnoticed, by a commit that looked lost, is told."""
+        self._chain.reload(self._clock())
+        change = self._chain.change_since(self._told_tip) if self._told_tip else None
+        if change is not None:
+            self._missed.append(change)
+        self._told_tip = self._chain.tip.hash
+        self._in_step = True
 
     def _accept_raw(self, raw: bytes) -> BlockResult:
         try:
@@ -163,7 +181,7 @@ class LedgerWriter:
 
     def _build_template(self, recipient: bytes) -> tuple[BlockTemplate, int, int]:
         template = build_template(self._chain, recipient, self._clock())
-        since = self._chain.pool.oldest_received_at() if template.transactions else 0
+        since = self._chain.pool.oldest_received_at(template.transactions)
         return template, len(template.transactions), since
 
     # -- on the loop -------------------------------------------------------------------------
@@ -178,10 +196,10 @@ class LedgerWriter:
                     if not future.done():
                         future.set_exception(error)
                 continue
-            self._announce_admitted(results)
             for (_, future), admissions in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(admissions)
+            self._announce_admitted(results)
 
     def _next_batch(self) -> list[tuple[Sequence[bytes], asyncio.Future[list[Admission]]]]:
         count = size = 0
@@ -204,7 +222,15 @@ class LedgerWriter:
         if admitted:
             self._on_admitted(admitted)
 
-    def _announce(self, result: BlockResult) -> BlockResult:
+    async def _to_the_end(self, job: Callable[..., BlockResult], *arguments: object) -> BlockResult:
+        """Runs a job and tells of its changes, also when whoever asked stops waiting for it."""
+        task = asyncio.create_task(self._run_and_announce(self.run(job, *arguments)))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+        return await asyncio.shield(task)
+
+    async def _run_and_announce(self, run: Coroutine[Any, Any, BlockResult]) -> BlockResult:
+        result = await run
         for change in result.changes:
             self._on_moved(change)
         return result
