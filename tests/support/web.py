@@ -50,13 +50,15 @@ MINER = make_key(1_000)
 class WebTestNode:
     """Files, listener and application of one node. Close it."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(
+        self, folder: Path, database_url: str = "", alphas: Sequence[str] = (), **settings: object
+    ) -> None:
         """`settings` are further lines of the section `[web]` of its configuration."""
         self.folder = folder
         self.run_directory = Path(tempfile.mkdtemp(prefix="cairn-"))
         self.params = make_params(genesis_time=int(time.time()) - 600)
         self.config_file = folder / "cairn.toml"
-        self._write(settings)
+        self._write(settings, database_url, alphas)
         self.config: Config = load_config(self.config_file, {})
         self.network_id = self.params.network_id()
         self.ipc = IpcClient(self.config.request_socket, 10)
@@ -65,7 +67,7 @@ class WebTestNode:
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
 
-    def _write(self, settings: dict[str, object]) -> None:
+    def _write(self, settings: dict[str, object], database_url: str, alphas: Sequence[str]) -> None:
         genesis, token = self.folder / "genesis.toml", self.folder / "token"
         genesis.write_text(genesis_text(self.params), encoding="utf-8")
         token.write_text(TOKEN + "\n", encoding="utf-8")
@@ -75,6 +77,7 @@ class WebTestNode:
             f'data_directory = "{self.folder}"', f'run_directory = "{self.run_directory}"',
             "[peers]", 'publish = "tcp://127.0.0.1:*"', 'request = "tcp://127.0.0.1:*"',
             'admission = "open"', 'allowed_ranges = ["127.0.0.0/8"]',
+            f"alphas = {list(alphas)!r}", "[database]", f'url = "{database_url}"',
             "[web]", *(f"{key} = {value}" for key, value in web.items()),
         ]  # fmt: skip
         self.config_file.write_text("\n".join(lines) + "\n", encoding="utf-8")

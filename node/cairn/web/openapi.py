@@ -9,6 +9,7 @@ from apispec import APISpec
 from flask import Response
 
 from cairn import __version__
+from cairn.consensus.errors import Rule
 from cairn.web.api.routing import PREFIX, Answer, Content, Operation, Parameter, api
 from cairn.web.bodies import BYTES_TYPE, JSON_TYPE
 from cairn.web.models import (
@@ -19,7 +20,7 @@ from cairn.web.models import (
     ProblemDocument,
     ReorgEvent,
 )
-from cairn.web.problems import CODE_STATUS, PROBLEM_TYPE
+from cairn.web.problems import CODE_STATUS, PROBLEM_TYPE, status_of
 
 _REFERENCE = "#/components/schemas/{name}"
 _VARIABLE = re.compile(r"<(\w+)>")
@@ -187,4 +188,5 @@ def _content(content: Content, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def problem_codes() -> list[tuple[str, int]]:
     """Codes with their status, for the readable page."""
-    return sorted((str(code), status) for code, status in CODE_STATUS.items())
+    codes = {*map(str, CODE_STATUS), *map(str, Rule)}
+    return sorted((code, status_of(code)) for code in codes)

@@ -121,6 +121,14 @@ def api_page() -> str:
     return render_template("api.html", document=openapi_document(), codes=problem_codes())
 
 
+@pages.get("/problems/<code>")
+def problem_type(code: str) -> Response:
+    """Where the `type` of a problem document leads."""
+    if code not in dict(problem_codes()):
+        raise ApiProblem("not-found", "no problem is called that")
+    return Response(status=303, headers={"Location": f"/api#problem-{code}"})
+
+
 @pages.get("/favicon.ico")
 def favicon() -> Response:
     """None; asked for by every browser all the same."""

@@ -111,6 +111,7 @@ def test_without_a_database_every_answer_says_so(tmp_path: Path):
         health = client.get("/api/v1/health")
         assert health.status_code == 503
         assert json.loads(health.data)["status"] == "failing"
+        assert str(tmp_path) not in health.text
         page = client.get("/", headers={"Accept": "text/html"})
         assert (page.status_code, page.mimetype) == (503, "text/html")
     finally:

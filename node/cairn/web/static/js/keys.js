@@ -60,7 +60,9 @@ function scalarOf(text) {
   const at = der.indexOf(SCALAR_FOLLOWS);
   if (!der.includes(P256_OID) || at < 0) throw new Error("this is not a P-256 private key");
   const start = at + SCALAR_FOLLOWS.length;
-  return BigInt(`0x${der.slice(start, start + 64)}`);
+  const digits = der.slice(start, start + 64);
+  if (digits.length !== 64) throw new Error("this private key is cut off");
+  return BigInt(`0x${digits}`);
 }
 
 async function keyOf(scalar) {
