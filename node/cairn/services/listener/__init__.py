@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = start_service(argv, PROGRAM, "Keep the chain, the pool and the peers of a node.")
     try:
         with hold_lock(config.node.data_directory / "listener.lock"):
+            config.node.run_directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             account, curve = load_account_key(config), load_curve_pair(config)
             asyncio.run(_run(config, account, curve))
     except (WalletError, CurveKeyError, StorageError) as error:
