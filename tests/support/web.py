@@ -40,6 +40,7 @@ from tests.support.builders import (
     make_transaction,
     mine_header,
 )
+from tests.support.network import free_ports
 from tests.support.polling import wait_until
 
 TOKEN = "an operator's token for tests"
@@ -71,11 +72,12 @@ class WebTestNode:
         genesis, token = self.folder / "genesis.toml", self.folder / "token"
         genesis.write_text(genesis_text(self.params), encoding="utf-8")
         token.write_text(TOKEN + "\n", encoding="utf-8")
+        publish, request = (f"tcp://127.0.0.1:{port}" for port in free_ports(2))
         web = {"operator_token_file": f'"{token}"', **settings}
         lines = [
             "[node]", 'name = "tested"', f'network = "{genesis}"',
             f'data_directory = "{self.folder}"', f'run_directory = "{self.run_directory}"',
-            "[peers]", 'publish = "tcp://127.0.0.1:*"', 'request = "tcp://127.0.0.1:*"',
+            "[peers]", f'publish = "{publish}"', f'request = "{request}"',
             'admission = "open"', 'allowed_ranges = ["127.0.0.0/8"]',
             f"alphas = {list(alphas)!r}", "[database]", f'url = "{database_url}"',
             "[web]", *(f"{key} = {value}" for key, value in web.items()),
