@@ -39,13 +39,14 @@ class TokenBucket:
 
 
 class PeerBudget:
-    """One peer's requests: their rate and how many are being answered."""
+    """One peer's requests: their rate, how many are being answered, how many were too many."""
 
-    __slots__ = ("bucket", "under_way")
+    __slots__ = ("bucket", "refused_in_a_row", "under_way")
 
     def __init__(self, bucket: TokenBucket) -> None:
         self.bucket = bucket
         self.under_way = 0
+        self.refused_in_a_row = 0
 
 
 class Budgets:

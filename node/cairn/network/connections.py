@@ -63,7 +63,7 @@ class Connections:
         """Closes every link."""
         await self._tasks.stop()
         for link, _ in self._links.values():
-            await link.close()
+            link.close()
         self._links.clear()
 
     def wake(self) -> None:
@@ -83,7 +83,7 @@ class Connections:
         if entry is not None:
             link = entry[0]
             was_connected, link.connected = link.connected, False
-            self._tasks.start(link.close(), "close")
+            link.close()
             self._on_closed(link, was_connected)
         self._wake.set()
 

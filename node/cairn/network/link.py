@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 import zmq
 import zmq.asyncio
 
-from cairn.consensus.errors import RuleError
+from cairn.consensus.errors import Rule, RuleError
 from cairn.network.budget import TokenBucket
 from cairn.network.keys import CurveKeyPair
 from cairn.network.messages import (
@@ -141,14 +141,14 @@ class PeerLink:
         self._tasks.start(self._read_broadcasts(subscriber), "peer broadcasts")
         self._tasks.start(self._keep(), "peer hello")
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Ends everything; questions under way raise PeerSilent."""
         self._closed = True
         self.connected = False
         for future in self._pending.values():
             if not future.done():
                 future.set_exception(PeerSilent("closed"))
-        await self._tasks.stop()
+        self._tasks.cancel()
         for socket in self._sockets:
             socket.close()
 
@@ -247,7 +247,11 @@ class PeerLink:
                 retry = 0.25
                 await asyncio.sleep(self._hello_seconds)
                 continue
-            except (PeerSilent, PeerRefused) as error:
+            except PeerRefused as error:
+                self._lose(str(error))
+                if error.rule == Rule.NETWORK_MISMATCH.value:
+                    self._events.on_fault(self, RuleError(Rule.NETWORK_MISMATCH, str(error)))
+            except PeerSilent as error:
                 self._lose(str(error))
             except RuleError as error:
                 self._lose(str(error))

@@ -37,6 +37,10 @@ BYTES_PER_TOKEN = 64 * 1024
 """A large answer counts as several requests: about 6 MiB a second for each peer."""
 MAX_UNDER_WAY_PER_PEER = 8
 MAX_UNDER_WAY = 32
+MAX_REFUSED_IN_A_ROW = 500
+"""So many requests despite being told to wait are a flood."""
+SUBSCRIPTIONS_PER_SECOND = 1.0
+SUBSCRIPTIONS_AT_ONCE = 50.0
 
 _SUBSCRIBED = b"\x01"
 
@@ -61,6 +65,7 @@ class PeerServer:
         self._answer = answer
         self._fault = fault
         self._budgets = Budgets(REQUESTS_PER_SECOND, REQUESTS_AT_ONCE)
+        self._subscriptions = Budgets(SUBSCRIPTIONS_PER_SECOND, SUBSCRIPTIONS_AT_ONCE)
         self._slots = asyncio.Semaphore(MAX_UNDER_WAY)
         self._tasks = Tasks()
         self._gate: Gate | None = None
@@ -105,11 +110,20 @@ class PeerServer:
         while True:
             frames = await publisher.recv_multipart(copy=False)
             try:
-                if frames[0].bytes[:1] == _SUBSCRIBED:  # the other kind comes from no connection
-                    self._visitors.note(str(frames[0]["User-Id"]), frames[0])
+                self._note_subscription(frames[0])
             except Exception:
                 _logger.exception("a subscription could not be noted")
             await asyncio.sleep(0)
+
+    def _note_subscription(self, frame: zmq.Frame) -> None:
+        if frame.bytes[:1] != _SUBSCRIBED:
+            return  # the end of a connection, which names none
+        key = str(frame["User-Id"])
+        self._visitors.note(key, frame)
+        now = time.monotonic()
+        # Each is kept as long as its connection: a flood of them would fill the memory.
+        if not self._subscriptions.of(key, now).bucket.take(1.0, now):
+            self._fault(key, malformed(f"more than {SUBSCRIPTIONS_AT_ONCE:.0f} subscriptions"))
 
     async def _serve(self, router: zmq.asyncio.Socket) -> None:
         while True:
@@ -137,12 +151,18 @@ class PeerServer:
             self._reply(router, identity, Reply(0, _refusal_of(error)))
             return
         if budget.under_way >= MAX_UNDER_WAY_PER_PEER or not budget.bucket.take(1.0, now):
-            wait = max(0.05, budget.bucket.wait_seconds(now))
-            busy = Busy(min(60_000, math.ceil(wait * 1_000)))
-            self._reply(router, identity, Reply(request.id, busy))
+            self._reply(router, identity, Reply(request.id, self._put_off(key, budget, now)))
             return
+        budget.refused_in_a_row = 0
         budget.under_way += 1
         self._tasks.start(self._handle(router, identity, key, request, budget), "peer request")
+
+    def _put_off(self, key: str, budget: PeerBudget, now: float) -> Busy:
+        budget.refused_in_a_row += 1
+        if budget.refused_in_a_row % MAX_REFUSED_IN_A_ROW == 0:
+            self._fault(key, malformed(f"{budget.refused_in_a_row} requests without waiting"))
+        wait = max(0.05, budget.bucket.wait_seconds(now))
+        return Busy(min(60_000, math.ceil(wait * 1_000)))
 
     async def _handle(
         self,

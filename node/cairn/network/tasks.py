@@ -21,6 +21,11 @@ class Tasks:
         task.add_done_callback(self._ended)
         return task
 
+    def cancel(self) -> None:
+        """Cancels what still runs, the current task included, at its next await."""
+        for task in self._running:
+            task.cancel()
+
     async def stop(self) -> None:
         """Cancels what still runs and waits until it has ended."""
         tasks = [task for task in self._running if task is not asyncio.current_task()]

@@ -40,6 +40,8 @@ class HostilePeer:
         self.network_id = params.network_id()
         self.context = zmq.asyncio.Context()
         self._sequence = 0
+        self._clients: list[zmq.asyncio.Socket] = []
+        """Held until the context closes them."""
         self._watched: list[tuple[zmq.asyncio.Socket, zmq.asyncio.Socket]] = []
 
     async def __aenter__(self) -> "HostilePeer":
@@ -182,4 +184,5 @@ class HostilePeer:
         socket.setsockopt(zmq.CURVE_SECRETKEY, self.keys.secret.encode())
         socket.setsockopt(zmq.CURVE_SERVERKEY, node.curve.public.encode())
         socket.connect(endpoint)
+        self._clients.append(socket)
         return socket

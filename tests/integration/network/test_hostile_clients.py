@@ -210,6 +210,17 @@ def test_flood_of_requests_is_told_to_wait() -> None:
     scene(play)
 
 
+def test_flood_of_subscriptions_bans() -> None:
+    async def play(node: Node, peer: HostilePeer) -> None:
+        node.network.handle_join(peer.record())
+        socket = peer.subscriber(node)
+        for number in range(100):
+            socket.subscribe(number.to_bytes(4, "big"))
+        await until(lambda: ("hostile", "banned") in node.changes)
+
+    scene(play)
+
+
 def test_plain_sockets_without_curve_get_nothing() -> None:
     async def play(node: Node, peer: HostilePeer) -> None:
         socket: zmq.asyncio.Socket = peer.context.socket(zmq.DEALER)

@@ -224,6 +224,18 @@ def test_peer_of_another_network_is_left_alone_without_points() -> None:
     scene(play)
 
 
+def test_node_that_refuses_our_network_is_left_alone() -> None:
+    async def play(node: Node, peer: HostilePeer) -> None:
+        peer.answer = lambda body: {"type": "refusal", "rule": "network-mismatch", "detail": "no"}
+        node.network.handle_join(peer.record())
+        await until(lambda: peer.asked)
+        started = time.monotonic()
+        await until(lambda: time.monotonic() - started > 1.0)
+        assert len(peer.asked) == 1
+
+    scene(play)
+
+
 # -- blocks --------------------------------------------------------------------------------------
 
 
