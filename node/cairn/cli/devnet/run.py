@@ -87,6 +87,8 @@ class Devnet:
         finally:
             if traffic is not None:
                 traffic.stop()
+                sent, refused = traffic.sent, traffic.refused
+                self._say(f"traffic: {sent:,} transactions accepted, {refused:,} refused")
 
     def _prepare(self, folder: Folder) -> tuple[NetworkParams, list[AccountKey]]:
         options = self._options
