@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.mariadb import PrivateMariaDB
 from tests.support.network import free_ports
 from tests.support.polling import wait_until
 from tests.support.rest import RestApi
@@ -162,6 +163,30 @@ def test_second_run_resumes_and_ctrl_c_stops_it(
     assert api.get("status")["network_id"] != network_id
     third.process.send_signal(signal.SIGTERM)
     assert third.wait_end() == 0
+
+
+def test_makes_and_clears_databases_on_a_server(
+    tmp_path: Path, base_port: int, runs: list[DevUp], mariadb: PrivateMariaDB
+) -> None:
+    mariadb.start()
+    template = mariadb.url("cairn_devnet_x").replace("_x?", "_{node}?")
+    arguments = ("--nodes", "1", "--database", template)
+    api = RestApi(f"http://127.0.0.1:{base_port}")
+    network_ids = []
+    for more in ((), ("--fresh",)):
+        run = DevUp(tmp_path / "net", *arguments, *more, base_port=base_port)
+        runs.append(run)
+        run.wait_line(r"^ready")
+        network_ids.append(api.get("status")["network_id"])
+        run.process.send_signal(signal.SIGTERM)
+        assert run.wait_end() == 0, run.output
+    assert network_ids[0] != network_ids[1]
+    [(stored,)] = mariadb.execute("SELECT COUNT(*) FROM cairn_devnet_0.blocks")
+    assert stored == 1
+    elsewhere = DevUp(tmp_path / "other", *arguments, base_port=base_port)
+    assert elsewhere.wait_end(60) == 1
+    assert "did not make" in elsewhere.output
+    mariadb.drop_database("cairn_devnet_0")
 
 
 def test_nothing_outlives_a_devnet_killed_with_9(

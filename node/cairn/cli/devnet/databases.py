@@ -59,7 +59,7 @@ def _tables(url: URL) -> list[str]:
 def _create(url: URL) -> None:
     name = (url.database or "").replace("`", "``")
     statement = f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4"
-    engine = create_engine(url.set(database=None))
+    engine = create_engine(url.set(database=""))
     try:
         with engine.begin() as connection:
             connection.execute(text(statement))
