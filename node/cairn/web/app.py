@@ -11,7 +11,7 @@ from cairn.web.api import accounts, chain, nodes, operations, pool, transactions
 from cairn.web.api.routing import api
 from cairn.web.node import EXTENSION, WebNode
 from cairn.web.problems import install_problems
-from cairn.web.security import install_security_headers
+from cairn.web.security import install_security_headers, install_socket_timeout
 from cairn.web.submit import MAX_BODY_BYTES
 
 EXIT_CONFIG = 78
@@ -36,6 +36,7 @@ def build_app(config: Config | None) -> Flask:
     app.extensions[EXTENSION] = node
     install_problems(app)
     install_security_headers(app)
+    install_socket_timeout(app)
     app.register_blueprint(api.blueprint())
     pages.install_pages(app)
     return app

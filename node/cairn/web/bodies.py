@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from cairn.web.problems import ApiProblem
 
@@ -38,7 +38,7 @@ def read_body(limit: int, *content_types: str) -> bytes:
     """The request's body, at most `limit` bytes, of one of these media types.
 
     Raises ApiProblem `wrong-content-type`, `body-too-large` (from the announced length before
-    a byte is read, or after `limit` bytes of a chunked body) or `body-empty`.
+    a byte is read, or after `limit` bytes of a chunked body), `body-incomplete` or `body-empty`.
     """
     check_content_type(*content_types)
     length = request.content_length
@@ -49,6 +49,10 @@ def read_body(limit: int, *content_types: str) -> bytes:
         body = request.get_data(cache=False)
     except RequestEntityTooLarge:
         raise _too_large(limit) from None
+    except (ClientDisconnected, TimeoutError):
+        raise ApiProblem("body-incomplete", "the rest of the body did not come") from None
+    except Exception:  # noqa: BLE001 - each server has its own for broken chunks
+        raise ApiProblem("bad-request", "the body's framing is broken") from None
     if len(body) > limit:
         raise _too_large(limit, len(body))
     if not body:

@@ -37,13 +37,12 @@ class EventStream:
         self.frames: queue.Queue[bytes | None] = queue.Queue(QUEUED_EVENTS)
         self.dropped = False
 
-    def offer(self, frame: bytes) -> bool:
-        """Queues the frame; False when the client is too slow for it."""
+    def offer(self, frame: bytes) -> None:
+        """Queues the frame, or marks the client as too slow for it."""
         try:
             self.frames.put_nowait(frame)
         except queue.Full:
             self.dropped = True
-        return not self.dropped
 
 
 class EventHub:
@@ -131,7 +130,10 @@ class EventHub:
                 self.publish(event)
 
     def publish(self, event: Event) -> None:
-        """Sends an event to every client; those too slow to take it are dropped."""
+        """Sends an event to every client; those too slow to take it are dropped.
+
+        A dropped one keeps its place until its connection has ended, as its thread does.
+        """
         for name, model in _models(event):
             self._count += 1
             frame = b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (
@@ -143,8 +145,7 @@ class EventHub:
             with self._lock:
                 streams = list(self._streams)
             for stream in streams:
-                if not stream.offer(frame):
-                    self.close(stream)
+                stream.offer(frame)
 
 
 def _models(event: Event) -> list[tuple[str, Model]]:

@@ -31,6 +31,7 @@ _TITLES = {
     401: "The operator's token is missing or wrong.",
     403: "Not allowed.",
     404: "There is no such thing.",
+    408: "The rest of the request did not come in time.",
     409: "In conflict with the state of the chain or the pool.",
     413: "Too large, or too many.",
     415: "Another media type is asked for.",

@@ -39,6 +39,7 @@ CODE_STATUS = {
     "body-empty": 400,
     "bad-request": 400,
     "unknown-parameter": 400,
+    "body-incomplete": 408,
     "too-many": 413,
     "body-too-large": 413,
     "wrong-content-type": 415,
@@ -66,6 +67,7 @@ CODE_STATUS = {
 }
 """HTTP status of each code; a rule that is not named is 422."""
 
+_CONNECTION_ENDS = ("bad-request", "body-incomplete", "body-too-large")
 _RULE_STATUS = 422
 _HTTP_CODES = {
     400: "bad-request",
@@ -131,7 +133,7 @@ def problem_response(
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="operator"'
-    if code == "body-too-large":
+    if code in _CONNECTION_ENDS:
         # What was not read is still on its way: no other request can follow it.
         response.headers["Connection"] = "close"
     return response

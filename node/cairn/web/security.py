@@ -1,6 +1,6 @@
 """Headers that keep a browser from doing more than the pages need."""
 
-from flask import Flask, Response
+from flask import Flask, Response, current_app, request
 
 _POLICY = (
     "default-src 'self'",
@@ -20,6 +20,22 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+
+
+SOCKET_SECONDS = "SOCKET_SECONDS"
+"""Application setting: how long a client may leave us waiting for its next bytes."""
+DEFAULT_SOCKET_SECONDS = 30.0
+
+
+def install_socket_timeout(app: Flask) -> None:
+    """Gives up on clients that stop sending or reading: each would hold a thread for ever."""
+    app.config.setdefault(SOCKET_SECONDS, DEFAULT_SOCKET_SECONDS)
+
+    @app.before_request
+    def limit_waiting() -> None:
+        connection = request.environ.get("gunicorn.socket")
+        if connection is not None:
+            connection.settimeout(current_app.config[SOCKET_SECONDS])
 
 
 def install_security_headers(app: Flask) -> None:

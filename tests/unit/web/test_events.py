@@ -84,6 +84,8 @@ def test_slow_client_is_dropped_and_others_are_served(hub: EventHub):
         received += len(sent(quick))
     assert received == QUEUED_EVENTS + 5
     assert slow.dropped
+    assert hub.open_streams == 2  # its thread may still hang on a connection nobody reads
+    assert len(list(hub.frames(slow))) == 1
     assert hub.open_streams == 1
 
 
@@ -96,6 +98,13 @@ def test_stopping_ends_the_streams(hub: EventHub):
     ended.join(5)
     assert not ended.is_alive()
     assert hub.open_streams == 0
+
+
+def test_client_that_never_reads_leaves_nothing_behind(app: Flask, client: FlaskClient):
+    hub = app.extensions[EXTENSION].hub
+    for _ in range(hub.max_streams + 5):
+        assert client.head("/api/v1/events", buffered=True).status_code == 200
+        assert hub.open_streams == 0
 
 
 def test_client_hears_of_transactions_and_blocks(

@@ -2,16 +2,19 @@
 
 import io
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.test import EnvironBuilder, TestResponse
 
 from cairn.consensus.crypto import encode_address
 from cairn.web.bodies import check_nesting
 from cairn.web.problems import ApiProblem
+from cairn.web.security import DEFAULT_SOCKET_SECONDS, SOCKET_SECONDS
 from tests.support.builders import make_key
 from tests.support.web import TOKEN, WebTestNode, as_json
 
@@ -327,6 +330,27 @@ def test_other_bodies_are_small(client: FlaskClient):
 def test_bytes_that_are_no_node_record_are_refused_by_the_listener(client: FlaskClient):
     problem = refusal(client.post("/api/v1/nodes", json={"record": "00"}))
     assert (problem["status"], problem["code"]) == (422, "node-record-invalid")
+
+
+def test_client_that_stops_sending_is_given_up(app: Flask):
+    app.config[SOCKET_SECONDS] = 0.2
+    ours, theirs = socket.socketpair()
+    answer = []
+    with ours, theirs, ours.makefile("rb", buffering=0) as body:
+        theirs.sendall(b'{"public_key":')  # and never the rest
+        environ = {
+            **EnvironBuilder(
+                path=URL, method="POST", content_type="application/json"
+            ).get_environ(),
+            "CONTENT_LENGTH": "1000",
+            "wsgi.input": body,
+            "gunicorn.socket": ours,
+        }
+        content = app.wsgi_app(environ, lambda status, headers, _=None: answer.append(status))
+        problem = json.loads(b"".join(content))
+    app.config[SOCKET_SECONDS] = DEFAULT_SOCKET_SECONDS
+    assert answer == ["408 REQUEST TIMEOUT"]
+    assert problem["code"] == "body-incomplete"
 
 
 @pytest.mark.parametrize("size", [1_000_000])

@@ -1,5 +1,7 @@
 """The node itself: status, health, metrics, events, and what its operator may ask for."""
 
+from functools import partial
+
 import msgspec
 from flask import Response
 
@@ -59,7 +61,10 @@ def get_events() -> Answer:
     what they would have changed. A client that reads too slowly is disconnected.
     """
     hub = this_node().hub
-    response = Response(hub.frames(hub.open()), content_type=EVENTS_TYPE)
+    stream = hub.open()
+    response = Response(hub.frames(stream), content_type=EVENTS_TYPE)
+    # Not left to the generator: one that was never begun (HEAD) would not end either.
+    response.call_on_close(partial(hub.close, stream))
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"  # a proxy must not hold events back
     return response

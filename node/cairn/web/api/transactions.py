@@ -38,7 +38,7 @@ _ALL_REFUSED = 422
     "transactions",
     {202: (AcceptedView, SubmittedPage), 422: SubmittedPage},
     bodies={JSON_TYPE: NewTransaction | list[NewTransaction], BYTES_TYPE: bytes},
-    problems=(400, 409, 413, 415, 422, 503),
+    problems=(400, 408, 409, 413, 415, 422, 503),
 )
 def post_transactions() -> Answer:
     """Submit one signed transaction, or 1 to 500 of them.
