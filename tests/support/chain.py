@@ -155,9 +155,7 @@ class ChainNode:
         assert self.chain.accounts_of(state) == state
 
 
-def replayed_accounts(
-    params: NetworkParams, active: Iterable[Block]
-) -> dict[bytes, Account]:
+def replayed_accounts(params: NetworkParams, active: Iterable[Block]) -> dict[bytes, Account]:
     """The accounts that follow from genesis and these blocks."""
     state = genesis_accounts(params)
     for block in active:

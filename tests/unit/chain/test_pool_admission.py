@@ -91,9 +91,7 @@ def test_counts_all_that_a_sender_has_waiting_against_its_balance() -> None:
     pool, account = make_pool(), Account(3_000, 0)
     admit(pool, bare_transaction(1, 0, fee=500, amount=500), account=account)
     admit(pool, bare_transaction(1, 2, fee=500, amount=500), account=account)  # held: counts too
-    with refused(
-        Rule.BALANCE_INSUFFICIENT, amount=501, fee=500, waiting=2_000, balance=3_000
-    ):
+    with refused(Rule.BALANCE_INSUFFICIENT, amount=501, fee=500, waiting=2_000, balance=3_000):
         admit(pool, bare_transaction(1, 1, fee=500, amount=501), account=account)
     admit(pool, bare_transaction(1, 1, fee=500, amount=500), account=account)
 
@@ -330,18 +328,8 @@ def test_what_went_came_again_and_went_leaves_no_row() -> None:
     pool = make_pool(max_bytes=2 * SIZE)
     forerunner, follower = bare_transaction(1, 0, fee=10), bare_transaction(1, 1, fee=500)
     stored = set(admit(pool, forerunner, follower).added)
-    dear = bare_transaction(2, 0, fee=90)
-    successor = bare_transaction(1, 0, fee=100)
+    dear, successor = bare_transaction(2, 0, fee=90), bare_transaction(1, 0, fee=100)
     better = bare_transaction(1, 1, fee=550)
-    change = admit(pool, dear, successor)
-    assert set(pool.ids(9)) == set(ids(dear, successor))
-    change = PoolChange()
-    for transaction in (follower, better):
-        pool.admit(transaction, RICH, NOW, change)
-    assert change.added.keys() == {better.id}
-
-    pool = make_pool(max_bytes=2 * SIZE)
-    admit(pool, forerunner, follower)
     change = admit(pool, dear, successor, follower, better)
     rows = (stored - change.removed) | change.added.keys()
     assert rows == set(pool.ids(9)) == set(ids(successor, better))
