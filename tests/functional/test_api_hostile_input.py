@@ -292,7 +292,7 @@ def test_survives_what_is_no_http(ground: Ground, rubbish: bytes) -> None:
             connection.sendall(rubbish)
             connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(4_096)
-        except ConnectionError:
+        except OSError:
             answer = b""
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer[:200]
     assert ground.node.is_ready()
@@ -315,7 +315,7 @@ def test_body_without_end_is_cut_off(ground: Ground) -> None:
                 sent += len(chunk)
             connection.sendall(b"0\r\n\r\n")
             answer = connection.recv(4_096)
-        except ConnectionError:
+        except OSError:
             answer = b""
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4"), answer[:200]
     assert ground.node.is_ready()
