@@ -31,7 +31,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool = Pool(POLICY, 10_000)
         self.rows: dict[bytes, tuple[bytes, int]] = {}
         self.chain: list[list[Transaction]] = []
-        self.states = [dict(zip(map(bare_address, SENDERS), map(Account, balances, [0] * 3)))]
+        self.states = [{bare_address(sender): Account(balances[sender], 0) for sender in SENDERS}]
         self.now = NOW
 
     @property

@@ -30,6 +30,7 @@ from cairn.storage.engine import open_engine
 from cairn.storage.migrate import migrate
 from cairn.storage.tables import accounts, blocks
 from tests.support.builders import make_params, transaction_body
+from tests.support.failing_store import FailingStore
 
 NOW = 1_700_000_000
 """When tests take place: the timestamp that transactions of `builders` carry."""
@@ -70,7 +71,10 @@ class ChainNode:
         self.params = params or make_params()
         self.policy = policy
         self.engine = open_engine(url)
+        self.failing = FailingStore(SqlChainStore(self.engine))
+        """What chain and admitter use; does as it is told."""
         self.store = SqlChainStore(self.engine)
+        """For the test's own look."""
         self.signatures = SignatureChecker(self.params.network_id())
         self.max_reorg_blocks = max_reorg_blocks
         self.restart()
@@ -80,9 +84,9 @@ class ChainNode:
         self.max_reorg_blocks = max_reorg_blocks or self.max_reorg_blocks
         self.pool = Pool(self.policy, self.params.max_block_bytes)
         self.chain = Blockchain(
-            self.store, self.params, self.pool, self.signatures, self.max_reorg_blocks
+            self.failing, self.params, self.pool, self.signatures, self.max_reorg_blocks
         )
-        self.admitter = Admitter(self.store, self.chain, self.signatures)
+        self.admitter = Admitter(self.failing, self.chain, self.signatures)
         self.chain.reload(NOW)
 
     def close(self) -> None:

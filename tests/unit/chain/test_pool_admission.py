@@ -309,7 +309,7 @@ def test_sheds_the_rates_of_those_that_left() -> None:
         pool.admit(bare_transaction(1, 0, amount=amount), RICH, NOW, change)
         pool.follow({bare_transaction(1, 0).sender: Account(10**9, 1)}, (), (), NOW)
     assert len(pool) == 0
-    assert len(pool._by_rate) <= 1_001  # noqa: SLF001 - a leak shows nowhere else
+    assert len(pool._by_rate) <= 1_001  # a leak shows nowhere else
 
 
 # -- changes -----------------------------------------------------------------------------------
