@@ -3,6 +3,7 @@
 from cairn.chain.audit_store import AuditStore, StoredPoolRow
 from cairn.chain.branches import Branch, Replay
 from cairn.chain.findings import Findings, Kind, shown
+from cairn.chain.pool import fee_rate
 from cairn.chain.signatures import SignatureChecker
 from cairn.consensus.encoding import U64_MAX
 from cairn.consensus.errors import RuleError
@@ -109,4 +110,4 @@ def pool_columns(transaction: Transaction) -> dict[str, int | bytes]:
     """What the columns of a waiting transaction repeat of its bytes, by `StoredPoolRow` field."""
     columns = {name: getattr(transaction, name) for name in _POOL_FIELDS}
     size = len(transaction.raw)
-    return {**columns, "size_bytes": size, "fee_rate": (transaction.fee << 20) // size}
+    return {**columns, "size_bytes": size, "fee_rate": fee_rate(transaction.fee, size)}

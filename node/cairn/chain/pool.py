@@ -43,7 +43,7 @@ class PoolEntry:
     @property
     def rate(self) -> tuple[int, bytes]:
         """Orders by fee per byte (in 2^-20 units, rounded down), ties by id."""
-        return (self.transaction.fee << 20) // len(self.transaction.raw), self.transaction.id
+        return fee_rate(self.transaction.fee, len(self.transaction.raw)), self.transaction.id
 
     def row(self) -> PoolRow:
         """As stored."""
@@ -459,3 +459,8 @@ class Pool:
 def _follows(later: Transaction, earlier: Transaction) -> bool:
     """Whether `later` can only be mined after `earlier`."""
     return later.sender == earlier.sender and later.sequence > earlier.sequence
+
+
+def fee_rate(fee: int, size_bytes: int) -> int:
+    """How the pool orders: base units per byte times 2^20, rounded down, at most 2^63-1."""
+    return min((fee << 20) // size_bytes, 2**63 - 1)

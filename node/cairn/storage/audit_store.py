@@ -10,6 +10,7 @@ from itertools import islice
 from sqlalchemy import Connection, delete, func, or_, select, update
 
 from cairn.chain.audit_store import IndexRow, StoredBlock, StoredPoolRow
+from cairn.chain.pool import fee_rate
 from cairn.chain.replay import block_columns
 from cairn.chain.store import BlockStatus
 from cairn.consensus.block import Block
@@ -269,7 +270,7 @@ def _pool_row(transaction: Transaction, received_at: int) -> tuple[object, ...]:
         transaction.sequence,
         transaction.amount,
         transaction.fee,
-        (transaction.fee << 20) // size,
+        fee_rate(transaction.fee, size),
         size,
         received_at,
         transaction.raw,

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import Engine, Row, Select, and_, delete, literal, select, update
 
+from cairn.chain.pool import fee_rate
 from cairn.chain.store import BlockEntry, BlockStatus, PoolRow
 from cairn.consensus.block import Block, decode_header
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account, total_fees
@@ -252,11 +253,6 @@ class SqlChainStore:
             dialect.delete_in(connection, pool.c.id, removed)
             rows = [_pool_values(row) for row in added]
             dialect.insert_missing_rows(connection, pool, rows)
-
-
-def fee_rate(fee: int, size_bytes: int) -> int:
-    """Base units per byte times 2^20, rounded down: how the pool orders; cut to a column."""
-    return min((fee << 20) // size_bytes, MAX_INTEGER)
 
 
 def _entry(row: "Row[bytes, bytes, bytes, int]") -> BlockEntry:
