@@ -70,6 +70,7 @@ class ChainNode:
     ) -> None:
         self.params = params or make_params()
         self.policy = policy
+        self.url = url
         self.engine = open_engine(url)
         self.failing = FailingStore(SqlChainStore(self.engine))
         """What chain and admitter use; does as it is told."""

@@ -219,8 +219,8 @@ class LedgerWriter:
             for admission in admissions
             if admission.problem is None and admission.transaction is not None
         ]
-        if admitted:
-            self._on_admitted(admitted)
+        if admitted:  # whatever it does, those who still wait get their turn
+            asyncio.get_running_loop().call_soon(self._on_admitted, admitted)
 
     async def _to_the_end(self, job: Callable[..., BlockResult], *arguments: object) -> BlockResult:
         """Runs a job and tells of its changes, also when whoever asked stops waiting for it."""
