@@ -215,6 +215,24 @@ def test_death_of_a_program_is_told_and_the_others_go_on(
     assert run.wait_end() == 0
 
 
+def test_program_that_cannot_start_is_told_with_its_own_words(
+    tmp_path: Path, base_port: int, runs: list[DevUp]
+) -> None:
+    first = DevUp(tmp_path / "net", "--nodes", "1", base_port=base_port)
+    runs.append(first)
+    first.wait_line(r"^ready")
+    first.process.send_signal(signal.SIGTERM)
+    assert first.wait_end() == 0
+    (tmp_path / "net" / "node-0" / "keys" / "account.pem").chmod(0o644)
+    second = DevUp(tmp_path / "net", "--nodes", "1", base_port=base_port)
+    runs.append(second)
+    assert second.wait_end(60) == 1
+    assert "node-0 listener exited with 78" in second.output
+    assert "chmod 600" in second.output
+    assert "listener.log" in second.output
+    assert second.descendants() == {}
+
+
 def test_refuses_a_taken_port_in_words(tmp_path: Path, base_port: int) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", base_port))
