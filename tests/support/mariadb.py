@@ -153,6 +153,16 @@ class PrivateMariaDB:
             self._process.wait()
             self._process = None
 
+    def suspend(self) -> None:
+        """Freeze the server: connections stay open and nothing is answered until `resume`."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen server go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     def restart(self) -> None:
         """Shut the server down in order if it runs, then start it on the same data."""
         self._shut_down()
