@@ -1,11 +1,13 @@
 """A listener's real process, spoken to over its local sockets alone."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -78,7 +80,7 @@ class ListenerProcess:
         assert self._process is not None
         return self._process
 
-    def begin(self) -> "subprocess.Popen[bytes]":
+    def begin(self, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
         """One more process on the same configuration; the caller ends it."""
         with self.log.open("ab") as log:
             return subprocess.Popen(
@@ -86,6 +88,7 @@ class ListenerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
             )
 
     def start(self) -> None:

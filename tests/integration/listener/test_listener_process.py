@@ -2,6 +2,7 @@
 
 import random
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,12 +19,14 @@ from cairn.ipc.client import ListenerUnavailable
 from cairn.storage.chain_store import SqlChainStore
 from cairn.storage.engine import open_engine
 from tests.support.builders import (
+    ChainBuilder,
     header_bytes,
     make_key,
     make_params,
     make_transaction,
     mine_header,
 )
+from tests.support.chain import ChainNode
 from tests.support.listener import ListenerProcess
 from tests.support.mariadb import PrivateMariaDB
 from tests.support.polling import wait_until
@@ -189,6 +192,52 @@ def test_asks_the_miner_for_blocks_once_one_has_reported(shared: ListenerProcess
 
     assert wait_until(asked, 10, "the miner is asked") == m.MineRequested(3)
     events.close()
+
+
+def test_recovers_when_another_process_wrote_in_its_database(start: Start) -> None:
+    listener = start()
+    events = listener.events()
+    listener.submit(transfer(1, 0))
+    other = ChainNode(listener.database_url, PARAMS)
+    block = ChainBuilder(PARAMS).mine()
+    other.offer(block)
+    other.close()
+    wait_until(lambda: listener.status().height == 1, 10, "it reads the new tip")
+    assert listener.status().tip == block.hash
+    assert listener.status().pool_transactions == 1
+    assert "who else writes there" in listener.log_tail()
+    moved = wait_until(lambda: events.next(10), 10, "an event comes")
+    while not isinstance(moved, m.TipChanged):
+        moved = events.next(10)
+        assert moved is not None
+    assert moved.block_hash == block.hash
+    events.close()
+    mine(listener)
+    assert listener.status().pool_transactions == 0
+
+
+def test_tells_systemd_how_it_does(tmp_path: Path) -> None:
+    said: list[bytes] = []
+    listener = ListenerProcess(tmp_path, PARAMS)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        process = listener.begin(
+            {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+        )
+        try:
+            while said.count(b"WATCHDOG=1") < 3:
+                said += systemd.recv(4_096).split(b"\n")
+            process.terminate()
+            while b"STOPPING=1" not in said:
+                said += systemd.recv(4_096).split(b"\n")
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.wait()
+            listener.__exit__(None, None, None)
+    assert said.index(b"STATUS=waiting for the database") < said.index(b"READY=1")
+    assert b"STATUS=height 0, 0 peers, 0 transactions waiting" in said
 
 
 # -- one at a time -----------------------------------------------------------------------------
