@@ -207,14 +207,14 @@ class Pool:
         if sequence < expected:
             check_spendable(transaction, sender.account)  # raises sequence-mismatch
         ready = sender.ready_count()
+        if ready >= MAX_WAITING_PER_SENDER:  # beyond a gap too: what fills it is refused
+            raise RuleError(
+                Rule.POOL_SENDER_FULL,
+                f"{ready} of this sender wait, at most {MAX_WAITING_PER_SENDER}",
+                waiting=ready,
+                limit=MAX_WAITING_PER_SENDER,
+            )
         if sequence <= expected + ready:
-            if ready >= MAX_WAITING_PER_SENDER:
-                raise RuleError(
-                    Rule.POOL_SENDER_FULL,
-                    f"{ready} of this sender wait, at most {MAX_WAITING_PER_SENDER}",
-                    waiting=ready,
-                    limit=MAX_WAITING_PER_SENDER,
-                )
             return
         held = len(sender.entries) - ready
         furthest = expected + MAX_WAITING_PER_SENDER + MAX_HELD_PER_SENDER

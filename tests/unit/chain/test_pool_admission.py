@@ -114,6 +114,8 @@ def test_lets_64_of_a_sender_wait() -> None:
     admit(pool, *(bare_transaction(1, sequence) for sequence in range(64)))
     with refused(Rule.POOL_SENDER_FULL, waiting=64, limit=64):
         admit(pool, bare_transaction(1, 64))
+    with refused(Rule.POOL_SENDER_FULL):  # nor behind the gap that this leaves
+        admit(pool, bare_transaction(1, 65))
     admit(pool, bare_transaction(2, 0))
     assert pool.ready_count() == len(pool) == 65
 

@@ -34,6 +34,8 @@ from cairn.wallet import AccountKey
 
 HOUSEKEEPING_SECONDS = 1.0
 EXPIRY_SECONDS = 60.0
+ALONE_SECONDS = 60
+"""Without a peer for so long, a node that has alphas raises an alert."""
 LOW_DISK_BYTES = 512 * 1024 * 1024
 
 _logger = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Listener:
         )
         self._alerts = AlertBook(_now)
         self._notifier = SystemdNotifier()
+        self._last_company = time.monotonic()
 
     def _build_chain(self) -> Blockchain:
         policy = self._config.pool
@@ -211,9 +214,12 @@ class Listener:
             if refused
             else None,
         )
-        connected = any(peer.connected for peer in self._network.status())
-        alone = bool(self._config.peers.alphas) and not connected
-        alerts.set("no-peers", "no peer is connected" if alone else None)
+        now = time.monotonic()
+        if not self._config.peers.alphas or any(peer.connected for peer in self._network.status()):
+            self._last_company = now
+        alone_seconds = int(now - self._last_company)
+        alone = alone_seconds >= ALONE_SECONDS
+        alerts.set("no-peers", f"no peer for {alone_seconds // 60} min" if alone else None)
         free = shutil.disk_usage(self._config.node.data_directory).free
         low = free < LOW_DISK_BYTES
         alerts.set("disk-low", f"{free >> 20} MiB are free in the data folder" if low else None)
