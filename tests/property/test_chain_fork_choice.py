@@ -138,7 +138,7 @@ def assert_follows_most_work(node: ChainNode, made: Sequence[Branch]) -> None:
     node.check()
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(trees, st.randoms(use_true_random=False))
 def test_any_order_of_arrival_ends_with_the_same_work(tree: list[Plan], random: Random) -> None:
     made = grow(tree)

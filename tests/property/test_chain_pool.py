@@ -127,5 +127,5 @@ class PoolMachine(RuleBasedStateMachine):
             assert self.pool.oldest_received_at([transaction]) == received_at
 
 
-PoolMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=25)
+PoolMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=25)
 TestPool = PoolMachine.TestCase

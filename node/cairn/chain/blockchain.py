@@ -37,7 +37,13 @@ _REMEMBERED_CONTEXTS = 4_096
 _REMEMBERED_ACCOUNTS = 16_384
 _BRANCH_STEP = 256
 """Entries read at once when walking a branch back to its fork point."""
-_REPAIR = "stop the listener and run `cairn doctor --repair`"
+
+
+class LedgerDamagedError(RuntimeError):
+    """What is stored contradicts itself; no block and nobody outside is at fault."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: stop the listener and run `cairn doctor --repair`")
 
 
 class BlockFate(Enum):
@@ -155,7 +161,7 @@ class Blockchain:
         try:
             return decode_transaction(raw, self.network_id)
         except RuleError as error:
-            raise RuntimeError(f"a waiting transaction is damaged ({error}): {_REPAIR}") from None
+            raise LedgerDamagedError(f"a waiting transaction is damaged ({error})") from None
 
     # -- questions ---------------------------------------------------------------------------
 
@@ -267,7 +273,7 @@ class Blockchain:
     def _check_without_state(self, block: Block, now: int) -> None:
         context = self.context_of(block.header.previous_hash)
         if context is None:
-            raise RuntimeError(f"a stored parent has no ancestors: {_REPAIR}")
+            raise LedgerDamagedError("a stored parent has no ancestors")
         check_header(block.header, block.hash, context, self.params, now)
         check_block_sanity(block, self.params)
 
@@ -381,7 +387,7 @@ class Blockchain:
                     return branch[::-1], step
                 branch.append(step)
             if not steps:
-                raise RuntimeError(f"a stored branch has no root: {_REPAIR}")
+                raise LedgerDamagedError("a stored branch has no root")
 
     def _connect(self, block: Block, changed: dict[bytes, Account]) -> None:
         self._signatures.check(block.transactions)
@@ -403,8 +409,8 @@ class Blockchain:
         try:
             block = decode_block(raw or b"", self.network_id, self.params.max_block_bytes)
         except RuleError as error:  # of our own disk, not of anyone who offered something
-            raise RuntimeError(
-                f"stored block {block_hash.hex()} is damaged ({error}): {_REPAIR}"
+            raise LedgerDamagedError(
+                f"stored block {block_hash.hex()} is damaged ({error})"
             ) from None
         return block
 

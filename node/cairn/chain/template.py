@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cairn.chain.blockchain import Blockchain
+from cairn.chain.blockchain import Blockchain, LedgerDamagedError
 from cairn.chain.pool import BLOCK_OVERHEAD_BYTES
 from cairn.consensus.block import Block, Coinbase, Header, build_block, build_header
 from cairn.consensus.errors import Rule, RuleError
@@ -43,7 +43,7 @@ def build_template(
     """
     parent = chain.context_of(chain.tip.hash)
     if parent is None:
-        raise RuntimeError("the tip is not stored: run `cairn doctor`")
+        raise LedgerDamagedError("the tip is not stored")
     timestamp = max(now, parent.median_time + 1)
     if timestamp > now + MAX_FUTURE_SECONDS:
         raise RuleError(

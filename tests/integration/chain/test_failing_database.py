@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import Update, update
 
+from cairn.chain.blockchain import LedgerDamagedError
 from cairn.chain.store import BlockStatus
 from cairn.consensus.block import Block, Coinbase
 from cairn.consensus.transaction import Transaction
 from cairn.storage.errors import StorageUnavailable
+from cairn.storage.tables import blocks, pool
 from tests.support.builders import (
     NOBODY,
     ChainBuilder,
@@ -174,3 +177,37 @@ def _fail_everywhere(work: Work, arm: Callable[[ChainNode, int], None]) -> int:
         if not failed:
             return step - 1
     raise AssertionError("the work never ended without a failure")
+
+
+# -- damage ------------------------------------------------------------------------------------
+
+
+def _damage(node: ChainNode, statement: Update) -> None:
+    with node.engine.begin() as connection:
+        assert connection.execute(statement).rowcount == 1
+
+
+def test_a_damaged_block_is_the_databases_fault_not_the_offers() -> None:
+    """A RuleError would blame, and mark invalid, blocks that are sound."""
+    builder = ChainBuilder(PARAMS)
+    branch = builder.fork(0)
+    ours = builder.mine()
+    theirs = [branch.mine(extra=b"t") for _ in range(2)]
+    with sqlite_node(PARAMS) as node:
+        node.offer(ours, theirs[0])
+        _damage(node, update(blocks).where(blocks.c.hash == theirs[0].hash).values(raw=b"rot"))
+        with pytest.raises(LedgerDamagedError, match="cairn doctor --repair"):
+            node.offer(theirs[1])
+        assert node.chain.tip.hash == ours.hash
+        assert set(node.statuses()) == {PARAMS.network_id(), ours.hash, theirs[0].hash}
+        assert BlockStatus.INVALID not in node.statuses().values()
+        node.check()
+
+
+def test_a_damaged_waiting_transaction_is_told_with_what_mends_it() -> None:
+    sent = make_transaction(ALICE, PARAMS, 0, BOB.address, 5, 1_000)
+    with sqlite_node(PARAMS) as node:
+        node.take(sent)
+        _damage(node, update(pool).values(raw=b"rot"))
+        with pytest.raises(LedgerDamagedError, match="cairn doctor --repair"):
+            node.chain.reload(NOW)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from cairn.consensus.block import decode_header
 from cairn.consensus.params import NetworkParams
@@ -18,6 +19,7 @@ from cairn.ipc import messages as m
 from cairn.ipc.client import ListenerUnavailable
 from cairn.storage.chain_store import SqlChainStore
 from cairn.storage.engine import open_engine
+from cairn.storage.tables import pool
 from tests.support.builders import (
     ChainBuilder,
     header_bytes,
@@ -262,6 +264,20 @@ def test_a_database_of_another_network_is_refused(start: Start, tmp_path: Path) 
     assert process.wait(30) == 78
     assert "belongs to network" in other.log_tail()
     other.__exit__(None, None, None)
+
+
+def test_a_damaged_database_is_told_with_what_mends_it(start: Start) -> None:
+    listener = start()
+    listener.submit(transfer(1, 0))
+    listener.stop()
+    engine = open_engine(listener.database_url)
+    with engine.begin() as connection:
+        connection.execute(update(pool).values(raw=b"rot"))
+    engine.dispose()
+    process = listener.begin()
+    assert process.wait(30) == 78
+    assert "stop the listener and run `cairn doctor --repair`" in listener.log_tail()
+    assert "Traceback" not in listener.log_tail()
 
 
 # -- ends --------------------------------------------------------------------------------------

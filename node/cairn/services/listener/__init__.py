@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import zmq
 
+from cairn.chain.blockchain import LedgerDamagedError
 from cairn.config import Config
 from cairn.network.keys import CurveKeyError, CurveKeyPair
 from cairn.services.listener.app import Listener
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             config.node.run_directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             account, curve = load_account_key(config), load_curve_pair(config)
             asyncio.run(_run(config, account, curve))
-    except (WalletError, CurveKeyError, StorageError) as error:
+    except (WalletError, CurveKeyError, StorageError, LedgerDamagedError) as error:
         exit_config_error(PROGRAM, str(error))
     except (OSError, zmq.ZMQError, AlreadyRunningError) as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
