@@ -40,6 +40,7 @@ class Admitter:
         Raises the store's error when the database fails; `Blockchain.reload` must follow.
         """
         admissions = [self._decode(raw, now) for raw in offered]
+        self._check_accounts(admissions)
         self._check_signatures(admissions)
         hopeful = [entry for entry in admissions if entry.problem is None]
         if hopeful:
@@ -64,6 +65,22 @@ class Admitter:
             admission.problem = error
         return admission
 
+    def _check_accounts(self, admissions: Sequence[Admission]) -> None:
+        """Refuses what no signature could save: mined already, out of sequence, unaffordable."""
+        hopeful = [entry for entry in admissions if entry.problem is None]
+        transactions = [entry.transaction for entry in hopeful if entry.transaction is not None]
+        accounts = self._chain.accounts_of({each.sender for each in transactions})
+        mined = self._mined(transactions, accounts)
+        for admission, transaction in zip(hopeful, transactions, strict=True):
+            try:
+                if transaction.id in mined:
+                    raise RuleError(
+                        Rule.POOL_ALREADY_MINED, f"{transaction.id.hex()} is in the chain already"
+                    )
+                self._chain.pool.check_account(transaction, accounts[transaction.sender])
+            except RuleError as error:
+                admission.problem = error
+
     def _check_signatures(self, admissions: Sequence[Admission]) -> None:
         waiting = [entry for entry in admissions if entry.problem is None]
         transactions = [entry.transaction for entry in waiting if entry.transaction is not None]
@@ -73,16 +90,10 @@ class Admitter:
     def _take(self, admissions: Sequence[Admission], now: int) -> None:
         transactions = [entry.transaction for entry in admissions if entry.transaction is not None]
         accounts = self._chain.accounts_of({each.sender for each in transactions})
-        mined = self._mined(transactions, accounts)
         change = PoolChange()
         for admission, transaction in zip(admissions, transactions, strict=True):
-            account = accounts[transaction.sender]
             try:
-                if transaction.id in mined:
-                    raise RuleError(
-                        Rule.POOL_ALREADY_MINED, f"{transaction.id.hex()} is in the chain already"
-                    )
-                self._chain.pool.admit(transaction, account, now, change)
+                self._chain.pool.admit(transaction, accounts[transaction.sender], now, change)
             except RuleError as error:
                 admission.problem = error
         self._refuse_displaced(admissions, change)

@@ -165,6 +165,26 @@ class Pool:
                 minimum=least,
             )
 
+    def check_account(self, transaction: Transaction, account: Account) -> None:
+        """What the sender's confirmed state alone rules out, whatever else waits: so it comes
+        before the signature too.
+
+        Raises RuleError `sequence-mismatch`, `pool-gap-too-wide` or `balance-insufficient`.
+        """
+        sequence, expected = transaction.sequence, account.next_sequence
+        if sequence < expected:
+            check_spendable(transaction, account)  # raises sequence-mismatch
+        furthest = expected + MAX_WAITING_PER_SENDER + MAX_HELD_PER_SENDER
+        if sequence >= furthest:
+            raise RuleError(
+                Rule.POOL_GAP_TOO_WIDE,
+                f"sequence {sequence} is too far ahead of {expected}: at most {furthest - 1}",
+                sequence=sequence,
+                expected=expected,
+                limit=furthest - 1,
+            )
+        _check_balance(transaction, account, waiting=0)
+
     def admit(
         self, transaction: Transaction, account: Account, now: int, change: PoolChange
     ) -> None:
@@ -177,6 +197,7 @@ class Pool:
             raise RuleError(Rule.POOL_DUPLICATE, f"{transaction.id.hex()} waits already")
         sender = self._senders.get(transaction.sender) or _Sender(account)
         replaced = sender.entries.get(transaction.sequence)
+        self.check_account(transaction, sender.account)
         if replaced is not None:
             self._check_replacement(transaction, replaced.transaction)
         else:
@@ -204,8 +225,6 @@ class Pool:
 
     def _check_place(self, transaction: Transaction, sender: _Sender) -> None:
         sequence, expected = transaction.sequence, sender.account.next_sequence
-        if sequence < expected:
-            check_spendable(transaction, sender.account)  # raises sequence-mismatch
         ready = sender.ready_count()
         if ready >= MAX_WAITING_PER_SENDER:  # beyond a gap too: what fills it is refused
             raise RuleError(
@@ -217,12 +236,11 @@ class Pool:
         if sequence <= expected + ready:
             return
         held = len(sender.entries) - ready
-        furthest = expected + MAX_WAITING_PER_SENDER + MAX_HELD_PER_SENDER
-        if held >= MAX_HELD_PER_SENDER or sequence >= furthest:
+        if held >= MAX_HELD_PER_SENDER:
             raise RuleError(
                 Rule.POOL_GAP_TOO_WIDE,
                 f"sequence {sequence} comes before {expected + ready} has;"
-                f" {held} are held for gaps, at most {MAX_HELD_PER_SENDER}, below {furthest}",
+                f" {held} are held for gaps, at most {MAX_HELD_PER_SENDER}",
                 sequence=sequence,
                 expected=expected + ready,
                 held=held,
@@ -232,16 +250,7 @@ class Pool:
         self, transaction: Transaction, sender: _Sender, replaced: PoolEntry | None
     ) -> None:
         waiting = sender.cost() - (replaced.transaction.cost if replaced else 0)
-        if waiting + transaction.cost > sender.account.balance:
-            raise RuleError(
-                Rule.BALANCE_INSUFFICIENT,
-                f"amount {transaction.amount} + fee {transaction.fee} + {waiting} already waiting"
-                f" > balance {sender.account.balance}",
-                amount=transaction.amount,
-                fee=transaction.fee,
-                waiting=waiting,
-                balance=sender.account.balance,
-            )
+        _check_balance(transaction, sender.account, waiting)
 
     def _room_for(self, newcomer: PoolEntry, replaced: PoolEntry | None) -> list[PoolEntry]:
         """What must leave so that `newcomer` fits, followers included; `pool-full` if too dear."""
@@ -459,6 +468,19 @@ class Pool:
 def _follows(later: Transaction, earlier: Transaction) -> bool:
     """Whether `later` can only be mined after `earlier`."""
     return later.sender == earlier.sender and later.sequence > earlier.sequence
+
+
+def _check_balance(transaction: Transaction, account: Account, waiting: int) -> None:
+    if waiting + transaction.cost > account.balance:
+        raise RuleError(
+            Rule.BALANCE_INSUFFICIENT,
+            f"amount {transaction.amount} + fee {transaction.fee} + {waiting} already waiting"
+            f" > balance {account.balance}",
+            amount=transaction.amount,
+            fee=transaction.fee,
+            waiting=waiting,
+            balance=account.balance,
+        )
 
 
 def fee_rate(fee: int, size_bytes: int) -> int:

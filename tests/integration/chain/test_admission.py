@@ -184,6 +184,29 @@ def test_a_block_checks_no_signature_that_the_pool_has_checked(
     assert checked == [stranger.id]
 
 
+def test_checks_no_signature_of_what_the_account_rules_out(
+    node: ChainNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refusing costs less than sending: a signature is the dearest check, so the last."""
+
+    def forbidden(_transaction: Transaction, _network_id: bytes) -> None:
+        raise AssertionError("a signature was checked in vain")
+
+    mined = sent(node, 0)
+    node.take(mined)
+    node.offer(ChainBuilder(node.params).mine([mined]))
+    monkeypatch.setattr(signatures, "check_signature", forbidden)
+    spent = make_transaction(ALICE, node.params, 0, CAROL.address, 7, 1_000)
+    poor = make_transaction(POOR, node.params, 0, BOB.address, 1, 1_000)
+    far = sent(node, 81)
+    assert problems_of(node.admit(mined, spent, poor, far)) == [
+        "pool-already-mined",
+        "sequence-mismatch",
+        "balance-insufficient",
+        "pool-gap-too-wide",
+    ]
+
+
 def test_a_known_id_with_another_signature_is_checked_again(node: ChainNode) -> None:
     good = sent(node, 0)
     node.take(good)

@@ -133,7 +133,7 @@ def test_holds_nothing_80_or_more_ahead() -> None:
     pool = make_pool()
     account = Account(10**9, 7)
     admit(pool, bare_transaction(1, 7 + 79), account=account)
-    with refused(Rule.POOL_GAP_TOO_WIDE, sequence=87, expected=7, held=1):
+    with refused(Rule.POOL_GAP_TOO_WIDE, sequence=87, expected=7, limit=86):
         admit(pool, bare_transaction(1, 7 + 80), account=account)
     with refused(Rule.POOL_GAP_TOO_WIDE):
         admit(pool, bare_transaction(1, 2**64 - 1), account=account)
@@ -149,7 +149,7 @@ def test_a_filled_gap_makes_what_was_held_ready() -> None:
     admit(pool, missing)
     assert pool.ready_count() == len(pool) == 80  # the most one sender ever has
     assert [each.sequence for each in pool.select(10**6)] == list(range(80))
-    with refused(Rule.POOL_SENDER_FULL, waiting=80, limit=64):
+    with refused(Rule.POOL_GAP_TOO_WIDE, sequence=80, expected=0, limit=79):
         admit(pool, bare_transaction(1, 80))
 
 
