@@ -1,6 +1,7 @@
 """A node for tests of its web tier: the real listener in a thread, the real application."""
 
 import asyncio
+import itertools
 import shutil
 import tempfile
 import threading
@@ -47,6 +48,8 @@ TOKEN = "an operator's token for tests"
 MINER = make_key(1_000)
 """Who gets the rewards of `WebNodeFiles.mine`."""
 
+_networks = itertools.count()
+
 
 class WebTestNode:
     """Files, listener and application of one node. Close it."""
@@ -57,7 +60,8 @@ class WebTestNode:
         """`settings` are further lines of the section `[web]` of its configuration."""
         self.folder = folder
         self.run_directory = Path(tempfile.mkdtemp(prefix="cairn-"))
-        self.params = make_params(genesis_time=int(time.time()) - 600)
+        # Another second each: no two of these networks are the same.
+        self.params = make_params(genesis_time=int(time.time()) - 600 - next(_networks))
         self.config_file = folder / "cairn.toml"
         self._write(settings, database_url, alphas)
         self.config: Config = load_config(self.config_file, {})
