@@ -134,13 +134,14 @@ class PeerNetwork:
 
     @property
     def best_peer_height(self) -> int:
-        """Greatest height a connected peer announces; 0 without peers."""
+        """Greatest height that a connected peer's headers showed; 0 without peers."""
+        proved = self._dialogue.sync.proved_heights
         links = self._dialogue.connections.connected()
-        return max((link.claim.height for link in links if link.claim is not None), default=0)
+        return max((proved.get(link.key, 0) for link in links), default=0)
 
     @property
     def is_synced(self) -> bool:
-        """Whether no connected peer credibly announces more work than our tip has."""
+        """Whether no connected peer has shown more work than our tip has."""
         return self._dialogue.sync.is_synced
 
     # -- in the background ---------------------------------------------------------------------

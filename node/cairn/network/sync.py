@@ -27,6 +27,11 @@ SEGMENT_BLOCKS = 2_000
 RETRY_SECONDS = 5.0
 DISBELIEF_SECONDS = 30.0
 """How long a peer is left alone that claimed work which its headers did not show."""
+MAX_PAUSE_SECONDS = 600.0
+"""Each further failure doubles the pause, up to this."""
+START_SECONDS = 15.0
+"""After the start, how long claims count before their headers are checked: a node that comes
+back should not mine on an old tip, yet nobody may hold it up with words alone."""
 _REMEMBERED_TIPS = 1_000
 
 
@@ -42,7 +47,12 @@ class Synchroniser:
         on_idle: Callable[[], None],
     ) -> None:
         self.busy = False
-        """Whether a chain is being fetched (not: a single announced block)."""
+        """Whether a chain is being fetched whose headers show more work than ours."""
+        self.proved_heights: dict[str, int] = {}
+        """By peer key: the height of the last tip that its headers, not its words, showed."""
+        self._failures: dict[str, int] = {}
+        """By peer key: pulls in a row that came to nothing."""
+        self._started_at = time.monotonic()
         self._port = port
         self._clock = clock
         self._links = links
@@ -58,6 +68,7 @@ class Synchroniser:
 
     def start(self) -> None:
         """Begins to follow peers."""
+        self._started_at = time.monotonic()
         self._tasks.start(self._run(), "chain sync")
 
     async def stop(self) -> None:
@@ -66,8 +77,9 @@ class Synchroniser:
 
     @property
     def is_synced(self) -> bool:
-        """Whether no connected peer credibly claims more work than ours."""
-        return not self.busy and self._choose() is None
+        """Whether no headers that were checked show more work than ours."""
+        starting = time.monotonic() - self._started_at < START_SECONDS
+        return not self.busy and not (starting and self._choose() is not None)
 
     # -- claims ------------------------------------------------------------------------------
 
@@ -82,6 +94,8 @@ class Synchroniser:
             self._check_alone(header, block_hash)
         link.claim = TipClaim(block_hash, header.height, chain_work, raw)
         tip = self._port.tip()
+        if block_hash == tip.hash:
+            self._proved(link, header.height)
         if block_hash == tip.hash or chain_work <= tip.chain_work:
             return
         if header.previous_hash == tip.hash and not self.busy:
@@ -124,6 +138,7 @@ class Synchroniser:
                 self._blame(sources, error)
                 return
             for link in sources:  # grows while we wait: others announce it too
+                self._proved(link, header.height)
                 self._correct_claim(link, block_hash, parent_work + work_of(header.bits))
                 if await self._fetch_one(link, block_hash):
                     break
@@ -167,7 +182,6 @@ class Synchroniser:
             await self._wake.wait()
             self._wake.clear()
             while (link := self._choose()) is not None:
-                self.busy = True
                 try:
                     await self._attempt(link)
                 finally:
@@ -175,17 +189,22 @@ class Synchroniser:
             self._on_idle()
 
     def _choose(self) -> PeerLink | None:
-        """The peer that claims most, and more than ours."""
+        """The peer that claims most, and more than ours: first among those that have shown
+        what they claimed, then among those that failed least."""
         ours = self._port.tip().chain_work
         now = time.monotonic()
         best: PeerLink | None = None
-        most = ours
+        best_rank = (False, 0, ours)
         for link in self._links():
             claim = link.claim
             if claim is None or claim.hash in self._settled or claim.hash in self._expected:
                 continue
-            if claim.chain_work > most and link.sync_after <= now:
-                best, most = link, claim.chain_work
+            failures = self._failures.get(link.key, 0)
+            rank = (link.key in self.proved_heights, -failures, claim.chain_work)
+            if claim.chain_work <= ours or link.sync_after > now:
+                continue
+            if best is None or rank > best_rank:
+                best, best_rank = link, rank
         return best
 
     async def _attempt(self, link: PeerLink) -> None:
@@ -205,7 +224,21 @@ class Synchroniser:
             _logger.exception("sync with %s failed on our side", link.key)
             self._pause(link, RETRY_SECONDS)
 
+    def _proved(self, link: PeerLink, height: int) -> None:
+        """Its headers showed this tip. Known of connected peers alone, so bounded as they are."""
+        connected = {each.key for each in self._links()} | {link.key}
+        for key in self.proved_heights.keys() - connected:
+            del self.proved_heights[key]
+        self.proved_heights[link.key] = height
+        self._failures.pop(link.key, None)
+
     def _pause(self, link: PeerLink, seconds: float) -> None:
+        """Leaves a peer alone whose claim came to nothing, twice as long each time."""
+        failures = self._failures.get(link.key, 0)
+        connected = {each.key for each in self._links()}
+        self._failures = {key: n for key, n in self._failures.items() if key in connected}
+        self._failures[link.key] = failures + 1
+        seconds = min(seconds * 2**failures, MAX_PAUSE_SECONDS)
         link.sync_after = time.monotonic() + seconds
         asyncio.get_running_loop().call_later(seconds + 0.01, self._wake.set)
 
@@ -221,6 +254,8 @@ class Synchroniser:
             "following %s to height %d, %d headers checked",
             link.key, chain.parent.height, len(chain),
         )  # fmt: skip
+        self.busy = True
+        self._proved(link, chain.parent.height)
         for start in range(0, len(chain), SEGMENT_BLOCKS):
             await self._fetch_segment(chain, start)
         if self._port.tip().chain_work < chain.chain_work:  # policy keeps us from following
