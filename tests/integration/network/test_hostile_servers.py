@@ -189,6 +189,34 @@ def test_claimed_work_without_headers_leads_to_nothing() -> None:
     scene(play)
 
 
+def test_words_about_work_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A liar that never shows its headers: the node counts as synced, and follows the honest."""
+    monkeypatch.setattr("cairn.network.sync.START_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        chain = ChainBuilder(PARAMS)
+        for _ in range(5):
+            chain.mine()
+        async with Node(PARAMS, 0) as node, Node(PARAMS, 1) as honest, HostilePeer(PARAMS) as liar:
+            liar.chain += chain.fork(2).blocks
+            liar.claimed_work = 2**255
+            liar.answer = lambda body: (
+                HostilePeer.SILENCE if body["type"] == "get_headers" else None
+            )
+            await connect(node, liar)
+            await until(lambda: "get_headers" in liar.kinds_asked())
+            assert node.network.is_synced
+            assert node.network.best_peer_height == 0
+            honest.meet(node)
+            honest.ledger.extend(chain.blocks)
+            honest.network.broadcast_tip(honest.ledger.tip())
+            await until(lambda: node.ledger.height == 5)
+            await until(lambda: node.network.best_peer_height == 5)
+            assert node.network.is_synced
+
+    asyncio.run(scenario())
+
+
 def test_tip_that_is_no_block_bans() -> None:
     async def play(node: Node, peer: HostilePeer) -> None:
         await connect(node, peer)
