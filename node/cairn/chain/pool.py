@@ -98,8 +98,6 @@ class Pool:
         self._senders: dict[bytes, _Sender] = {}
         self._by_rate: list[tuple[int, bytes]] = []
         self.total_bytes = 0
-        self.version = 0
-        """Grows with every change."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -115,10 +113,6 @@ class Pool:
     def ids(self, limit: int) -> list[bytes]:
         """Ids of at most `limit` waiting transactions, oldest first."""
         return [id_ for id_, _ in zip(self._entries, range(limit), strict=False)]
-
-    def senders(self) -> Iterable[bytes]:
-        """The accounts that have transactions waiting."""
-        return self._senders.keys()
 
     def oldest_received_at(self, transactions: Iterable[Transaction]) -> int:
         """When the first of these arrived, seconds since the epoch; 0 when none of them waits."""
@@ -272,7 +266,8 @@ class Pool:
     ) -> list[PoolEntry] | None:
         """Entries of at least `excess` bytes, lowest fee rate first, each with its followers.
 
-        None when that would take one that pays no less than `newcomer`, or that it follows.
+        None when that needs one that pays no less than `newcomer`, or that it follows. What
+        followers pay is not weighed: they leave with the one they follow.
         `replaced` leaves anyway: it makes no more room, and its followers will follow `newcomer`.
         """
         victims: dict[bytes, PoolEntry] = {}
@@ -446,7 +441,6 @@ class Pool:
         sender.entries[transaction.sequence] = entry
         self._entries[transaction.id] = entry
         self.total_bytes += len(transaction.raw)
-        self.version += 1
         heapq.heappush(self._by_rate, entry.rate)
         change.added[transaction.id] = entry
 
@@ -458,7 +452,6 @@ class Pool:
         if not sender.entries:
             del self._senders[transaction.sender]
         self.total_bytes -= len(transaction.raw)
-        self.version += 1
         if len(self._by_rate) > 2 * len(self._entries) + 1_000:  # shed rates of departed ones
             self._by_rate = sorted(kept.rate for kept in self._entries.values())
         if change.added.pop(transaction.id, None) is None:

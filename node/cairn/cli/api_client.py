@@ -50,7 +50,7 @@ class NodeClient:
 
     def get_bytes(self, *path: str, **query: str | int | None) -> bytes:
         """The bytes that GET answers when asked for `application/octet-stream`."""
-        return self._call("GET", path, query, accept="application/octet-stream")[0]
+        return self._call("GET", path, query, accept="application/octet-stream")
 
     def post(self, *path: str, document: object) -> Any:
         """The JSON that POST of a JSON document answers."""
@@ -60,11 +60,6 @@ class NodeClient:
         """The JSON that POST of bytes answers."""
         return self._json("POST", path, {}, content, "application/octet-stream")
 
-    def get_any_status(self, *path: str) -> tuple[int, Any]:
-        """Status and JSON of a GET whose status is the answer (health, ready)."""
-        body, status = self._call("GET", path, {}, refuse=False)
-        return status, self._parse(body)
-
     def _json(
         self,
         method: str,
@@ -73,7 +68,7 @@ class NodeClient:
         body: bytes | None = None,
         content_type: str = "",
     ) -> Any:
-        return self._parse(self._call(method, path, query, body, content_type)[0])
+        return self._parse(self._call(method, path, query, body, content_type))
 
     def _call(
         self,
@@ -83,8 +78,7 @@ class NodeClient:
         body: bytes | None = None,
         content_type: str = "",
         accept: str = "application/json",
-        refuse: bool = True,
-    ) -> tuple[bytes, int]:
+    ) -> bytes:
         target = self._base + "/".join(quote(part, safe="") for part in path)
         given = {key: value for key, value in query.items() if value is not None}
         if given:
@@ -106,9 +100,9 @@ class NodeClient:
             raise self._unreachable(error) from None
         if len(answer) > MAX_BODY_BYTES:
             raise self._not_cairn(f"it sent more than {MAX_BODY_BYTES} bytes")
-        if refuse and not 200 <= response.status < 300:
+        if not 200 <= response.status < 300:
             raise self._refusal(response.status, answer)
-        return answer, response.status
+        return answer
 
     def _read_body(self, response: http.client.HTTPResponse) -> bytes:
         """At most a byte more than allowed, and no longer than ten time limits in all."""
