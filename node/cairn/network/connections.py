@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 
+import zmq
 import zmq.asyncio
 
 from cairn.consensus.errors import RuleError
@@ -134,9 +135,13 @@ class Connections:
                 request = await resolve_endpoint(record.request, self._ranges)
             hello = min(HELLO_SECONDS, self._settings.announce_seconds)
             link = PeerLink(key, self._events, self._settings.request_timeout_seconds, hello)
-            link.open(self._context, self._settings.curve, publish, request)
+            try:
+                link.open(self._context, self._settings.curve, publish, request)
+            except zmq.ZMQError:  # no files or sockets are left
+                link.close()
+                raise
             self._links[key] = link, record
-        except (OSError, TimeoutError, RuleError) as error:
+        except (OSError, TimeoutError, RuleError, zmq.ZMQError) as error:
             self._fail(node)
             node.attempt_at = self._clock() + self._backoff(node)
             _logger.info("cannot connect to %s at %s: %s", record.name, record.request, error)

@@ -38,7 +38,7 @@ def _post(url: str, record: bytes) -> list[bytes]:
         connection.request("POST", path + NODES_PATH, body, headers)
         with connection.getresponse() as response:
             answer = _read(response, deadline)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise JoinFailed(f"{url}: {type(error).__name__}: {error}") from None
     finally:
         connection.close()
@@ -51,12 +51,16 @@ def _connection(url: str) -> tuple[http.client.HTTPConnection, str]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        url.encode("ascii")
     except ValueError as error:
         raise JoinFailed(f"{url!r} is no URL: {error}") from None
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         raise JoinFailed(f"{url!r} is not http(s)://host")
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(host, port, timeout=SOCKET_SECONDS), parts.path.rstrip("/")
+    try:
+        return kind(host, port, timeout=SOCKET_SECONDS), parts.path.rstrip("/")
+    except (http.client.HTTPException, ValueError) as error:  # a space in the host
+        raise JoinFailed(f"{url!r} is no URL: {error}") from None
 
 
 def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:

@@ -32,8 +32,9 @@ from cairn.network.messages import (
     encode_message,
     malformed,
 )
-from cairn.network.sockets import open_dealer, open_subscriber
+from cairn.network.sockets import open_dealer, open_subscriber, receive
 from cairn.network.tasks import Tasks
+from cairn.network.traffic import Traffic
 
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +45,11 @@ BROADCAST_BYTES_PER_SECOND = 8 * 1024 * 1024
 BROADCASTS_BYTES_AT_ONCE = 32 * 1024 * 1024
 _BROADCAST_OVERHEAD_BYTES = 2_000
 """Each broadcast counts as so many bytes more: small ones cost work too."""
+
+MAX_UNFINISHED_REPLY_BYTES = 32 * 1024 * 1024
+"""Received without a whole message: more than all answers under way."""
+MAX_UNFINISHED_BROADCAST_BYTES = 8 * 1024 * 1024
+_LOOK_SECONDS = 0.25
 
 ReplyType = TypeVar("ReplyType", bound=Body)
 
@@ -121,6 +127,7 @@ class PeerLink:
         self._hello_seconds = hello_seconds
         self._tasks = Tasks()
         self._sockets: list[zmq.asyncio.Socket] = []
+        self._traffic: list[Traffic] = []
         self._slots = asyncio.Semaphore(MAX_ASKED_AT_ONCE)
         self._pending: dict[int, asyncio.Future[ReplyBody]] = {}
         self._last_id = 0
@@ -135,11 +142,22 @@ class PeerLink:
         """Connects and begins to say hello."""
         dealer = open_dealer(context, keys, request, self.key)
         self._sockets.append(dealer)
+        replies = self._watch(dealer, MAX_UNFINISHED_REPLY_BYTES)
         subscriber = open_subscriber(context, keys, publish, self.key)
         self._sockets.append(subscriber)
-        self._tasks.start(self._read_replies(dealer), "peer replies")
-        self._tasks.start(self._read_broadcasts(subscriber), "peer broadcasts")
+        broadcasts = self._watch(subscriber, MAX_UNFINISHED_BROADCAST_BYTES)
+        self._tasks.start(self._read_replies(dealer, replies), "peer replies")
+        self._tasks.start(self._read_broadcasts(subscriber, broadcasts), "peer broadcasts")
         self._tasks.start(self._keep(), "peer hello")
+
+    def _watch(self, socket: zmq.asyncio.Socket, most_bytes: int) -> Traffic:
+        def flooded(size: int) -> None:
+            self._events.on_fault(self, malformed(f"{size} bytes that end no message"))
+
+        traffic = Traffic(socket, most_bytes, flooded=flooded, look_seconds=_LOOK_SECONDS)
+        self._traffic.append(traffic)
+        self._tasks.start(traffic.run(), "traffic of a peer")
+        return traffic
 
     def close(self) -> None:
         """Ends everything; questions under way raise PeerSilent."""
@@ -149,6 +167,9 @@ class PeerLink:
             if not future.done():
                 future.set_exception(PeerSilent("closed"))
         self._tasks.cancel()
+        for traffic in self._traffic:
+            traffic.close()
+        self._traffic.clear()
         for socket in self._sockets:
             socket.close()
 
@@ -193,14 +214,17 @@ class PeerLink:
             return await future
         finally:
             del self._pending[number]
+            if future.done() and not future.cancelled():
+                future.exception()  # `close` may have set it where nobody waits any more
 
-    async def _read_replies(self, dealer: zmq.asyncio.Socket) -> None:
+    async def _read_replies(self, dealer: zmq.asyncio.Socket, traffic: Traffic) -> None:
         while True:
-            frames = await dealer.recv_multipart()
+            frames, count = await receive(dealer, 1)
+            traffic.heard_all()
             try:
-                if len(frames) != 1:
-                    raise malformed(f"reply of {len(frames)} frames, must be 1")
-                reply = decode_reply(frames[0])
+                if count != 1:
+                    raise malformed(f"reply of {count} frames, must be 1")
+                reply = decode_reply(frames[0].bytes)
                 future = self._pending.get(reply.id)
                 if future is not None and not future.done():  # others come too late
                     future.set_result(reply.body)
@@ -212,11 +236,12 @@ class PeerLink:
 
     # -- hearing -----------------------------------------------------------------------------
 
-    async def _read_broadcasts(self, subscriber: zmq.asyncio.Socket) -> None:
+    async def _read_broadcasts(self, subscriber: zmq.asyncio.Socket, traffic: Traffic) -> None:
         while True:
-            frames = await subscriber.recv_multipart()
+            frames, _ = await receive(subscriber, 3)  # two, or one more than allowed
+            traffic.heard_all()
             try:
-                self._hear(frames)
+                self._hear([frame.bytes for frame in frames])
             except RuleError as error:
                 self._events.on_fault(self, error)
             except Exception:

@@ -201,9 +201,17 @@ def encode_message(message: Request | Reply | Body) -> bytes:
 def decode_request(raw: bytes) -> Request:
     """Raises RuleError `message-malformed`."""
     try:
-        return _request_decoder.decode(raw)
+        request = _request_decoder.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise malformed(f"request: {error}") from None
+    body = request.body
+    wanted = body.hashes if isinstance(body, GetBlocks) else None
+    if isinstance(body, GetTransactions):
+        wanted = body.ids
+    if wanted is not None and len(set(wanted)) != len(wanted):
+        # A block named 500 times would make a large answer of a small chain.
+        raise malformed(f"{len(wanted) - len(set(wanted))} hashes are asked for twice")
+    return request
 
 
 def decode_reply(raw: bytes) -> Reply:

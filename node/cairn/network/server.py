@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import math
+import resource
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import zmq
 import zmq.asyncio
@@ -24,8 +26,9 @@ from cairn.network.messages import (
     malformed,
 )
 from cairn.network.settings import PeerSettings
-from cairn.network.sockets import bound_endpoint, open_publisher, open_router, send_now
+from cairn.network.sockets import bound_endpoint, open_publisher, open_router, receive, send_now
 from cairn.network.tasks import Tasks
+from cairn.network.traffic import Traffic
 from cairn.network.visitors import Visitors
 from cairn.network.zap import Gate
 
@@ -42,7 +45,19 @@ MAX_REFUSED_IN_A_ROW = 500
 SUBSCRIPTIONS_PER_SECOND = 1.0
 SUBSCRIPTIONS_AT_ONCE = 50.0
 
-_SUBSCRIBED = b"\x01"
+MAX_UNFINISHED_REQUEST_BYTES = 1024 * 1024
+"""Of all requests of one connection that were not seen: no honest node has as many."""
+MAX_UNFINISHED_SUBSCRIPTION_BYTES = 256 * 1024
+MAX_WAITING_BYTES_PER_PEER = 8 * 1024 * 1024
+"""Of replies that one connection did not read yet: more are put off."""
+MAX_WAITING_BYTES = 128 * 1024 * 1024
+CLOGGED_RETRY_MILLISECONDS = 500
+
+MAX_CONNECTIONS = 256
+_WANTED_FILES = 4_096
+_OWN_FILES = 256
+_FILES_PER_LINK = 8
+_MIN_CONNECTIONS = 16
 
 Answer = Callable[[str, RequestBody], Awaitable[ReplyBody]]
 """(sender's CURVE key, request) to reply. Raises RuleError to refuse."""
@@ -72,6 +87,8 @@ class PeerServer:
         self._router: zmq.asyncio.Socket | None = None
         self._publisher: zmq.asyncio.Socket | None = None
         self._visitors = Visitors()
+        self._asked: Traffic | None = None
+        self._heard: Traffic | None = None
 
     def start(self) -> tuple[str, str]:
         """Binds; where PUB and ROUTER are. Raises OSError when an endpoint is taken."""
@@ -80,6 +97,11 @@ class PeerServer:
         self._gate = Gate(self._context, self._refusal)
         self._publisher = open_publisher(self._context, keys, self._settings.publish)
         self._router = open_router(self._context, keys, self._settings.request)
+        most = connection_limit(self._settings.max_peers)
+        self._heard = Traffic(self._publisher, MAX_UNFINISHED_SUBSCRIPTION_BYTES, most)
+        self._asked = Traffic(self._router, MAX_UNFINISHED_REQUEST_BYTES, most)
+        self._tasks.start(self._heard.run(), "traffic of subscribers")
+        self._tasks.start(self._asked.run(), "traffic of requests")
         self._tasks.start(self._gate.run(), "peer admission")
         self._tasks.start(self._watch_subscribers(self._publisher), "peer subscriptions")
         self._tasks.start(self._serve(self._router), "peer requests")
@@ -91,9 +113,10 @@ class PeerServer:
     async def stop(self) -> None:
         """Closes both sockets; requests under way are dropped."""
         await self._tasks.stop()
-        for socket in (self._router, self._publisher, self._gate):
-            if socket is not None:
-                socket.close()
+        for part in (self._asked, self._heard, self._router, self._publisher, self._gate):
+            if part is not None:
+                part.close()
+        self._asked = self._heard = None
         self._router = self._publisher = self._gate = None
 
     def publish(self, topic: bytes, body: Body) -> None:
@@ -108,7 +131,7 @@ class PeerServer:
 
     async def _watch_subscribers(self, publisher: zmq.asyncio.Socket) -> None:
         while True:
-            frames = await publisher.recv_multipart(copy=False)
+            frames, _ = await receive(publisher, 1)
             try:
                 self._note_subscription(frames[0])
             except Exception:
@@ -116,10 +139,13 @@ class PeerServer:
             await asyncio.sleep(0)
 
     def _note_subscription(self, frame: zmq.Frame) -> None:
-        if frame.bytes[:1] != _SUBSCRIBED:
+        try:
+            key = str(frame["User-Id"])
+        except zmq.ZMQError:
             return  # the end of a connection, which names none
-        key = str(frame["User-Id"])
         self._visitors.note(key, frame)
+        if self._heard is not None:
+            self._heard.heard(int(frame["__fd"]))
         now = time.monotonic()
         # Each is kept as long as its connection: a flood of them would fill the memory.
         if not self._subscriptions.of(key, now).bucket.take(1.0, now):
@@ -127,24 +153,27 @@ class PeerServer:
 
     async def _serve(self, router: zmq.asyncio.Socket) -> None:
         while True:
-            frames = await router.recv_multipart(copy=False)
+            frames, count = await receive(router, 2)
             try:
-                self._receive(router, frames)
+                self._receive(router, frames, count)
             except Exception:
                 _logger.exception("a request could not be handled")
             await asyncio.sleep(0)  # recv does not yield while messages wait
 
-    def _receive(self, router: zmq.asyncio.Socket, frames: list[zmq.Frame]) -> None:
+    def _receive(self, router: zmq.asyncio.Socket, frames: list[zmq.Frame], count: int) -> None:
         key = str(frames[-1]["User-Id"])
         self._visitors.note(key, frames[-1])
+        descriptor = int(frames[-1]["__fd"])
+        if self._asked is not None:
+            self._asked.heard(descriptor)
         if self._refusal(key) is not None:
             return  # banned after it had connected
         identity = frames[0].bytes
         now = time.monotonic()
         budget = self._budgets.of(key, now)
         try:
-            if len(frames) != 2:
-                raise malformed(f"request of {len(frames)} frames, must be 2")
+            if count != 2:
+                raise malformed(f"request of {count} frames, must be 2")
             request = decode_request(frames[1].bytes)
         except RuleError as error:
             self._fault(key, error)
@@ -155,7 +184,8 @@ class PeerServer:
             return
         budget.refused_in_a_row = 0
         budget.under_way += 1
-        self._tasks.start(self._handle(router, identity, key, request, budget), "peer request")
+        client = _Client(key, identity, descriptor, budget)
+        self._tasks.start(self._handle(router, client, request), "peer request")
 
     def _put_off(self, key: str, budget: PeerBudget, now: float) -> Busy:
         budget.refused_in_a_row += 1
@@ -167,29 +197,67 @@ class PeerServer:
     async def _handle(
         self,
         router: zmq.asyncio.Socket,
-        identity: bytes,
-        key: str,
+        client: "_Client",
         request: Request,
-        budget: PeerBudget,
     ) -> None:
+        body: ReplyBody
         try:
             async with self._slots:
-                body = await self._answer(key, request.body)
+                if self._is_clogged(client, 0):
+                    body = Busy(CLOGGED_RETRY_MILLISECONDS)
+                else:
+                    body = await self._answer(client.key, request.body)
         except RuleError as error:
             body = _refusal_of(error)
         except Exception:
-            _logger.exception("a request of %s could not be answered", key)
+            _logger.exception("a request of %s could not be answered", client.key)
             body = Refusal("internal-error", "this node could not answer")
         finally:
-            budget.under_way -= 1
-        size = self._reply(router, identity, Reply(request.id, body))
-        budget.bucket.charge(size / BYTES_PER_TOKEN)
+            client.budget.under_way -= 1
+        payload = encode_message(Reply(request.id, body))
+        client.budget.bucket.charge(len(payload) / BYTES_PER_TOKEN)
+        if self._is_clogged(client, len(payload)):
+            payload = encode_message(Reply(request.id, Busy(CLOGGED_RETRY_MILLISECONDS)))
+        send_now(router, [client.identity, payload])
+        if self._asked is not None:
+            self._asked.queued(client.descriptor, len(payload))
 
-    def _reply(self, router: zmq.asyncio.Socket, identity: bytes, reply: Reply) -> int:
-        """Sends, or drops when the peer does not read; the reply's size."""
-        payload = encode_message(reply)
-        send_now(router, [identity, payload])
-        return len(payload)
+    def _is_clogged(self, client: "_Client", size: int) -> bool:
+        """Whether so many bytes more would wait too long for those who do not read."""
+        traffic = self._asked
+        if traffic is None:
+            return False
+        if traffic.waiting(client.descriptor) + size > MAX_WAITING_BYTES_PER_PEER:
+            return True
+        return traffic.waiting_in_all() + size > MAX_WAITING_BYTES
+
+    def _reply(self, router: zmq.asyncio.Socket, identity: bytes, reply: Reply) -> None:
+        """Sends, or drops when the peer does not read."""
+        send_now(router, [identity, encode_message(reply)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """Who asked, and through which connection."""
+
+    key: str
+    identity: bytes
+    descriptor: int
+    budget: PeerBudget
+
+
+def connection_limit(max_peers: int) -> int:
+    """How many connections each public socket may have: 256, or four for each peer we connect
+    to; fewer when the process may not open as many files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _WANTED_FILES and (hard == resource.RLIM_INFINITY or hard > soft):
+        soft = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, _WANTED_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wanted = max(MAX_CONNECTIONS, 4 * max_peers)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    ours = _OWN_FILES + _FILES_PER_LINK * max_peers
+    return max(_MIN_CONNECTIONS, min(wanted, (soft - ours) // 2))
 
 
 def _refusal_of(error: RuleError) -> Refusal:

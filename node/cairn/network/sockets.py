@@ -26,6 +26,7 @@ _HEARTBEAT_TIMEOUT_MILLISECONDS = 30_000
 _RECONNECT_MILLISECONDS = 100
 _RECONNECT_MAX_MILLISECONDS = 5_000
 _BACKLOG = 256
+_FRAMES_AT_ONCE = 64
 
 
 def open_router(
@@ -33,7 +34,7 @@ def open_router(
 ) -> zmq.asyncio.Socket:
     """The ROUTER that answers peers, bound. Raises OSError naming the endpoint."""
     socket: zmq.asyncio.Socket = context.socket(zmq.ROUTER)
-    _bound(socket, MAX_REQUEST_BYTES, received=64, sent=16)
+    _bound(socket, MAX_REQUEST_BYTES, received=16, sent=8)
     _bind(socket, keys, endpoint)
     return socket
 
@@ -78,6 +79,24 @@ def bound_endpoint(socket: zmq.asyncio.Socket) -> str:
     endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
     assert isinstance(endpoint, bytes)  # noqa: S101 - for the type checker
     return endpoint.rstrip(b"\0").decode("ascii")
+
+
+async def receive(socket: zmq.asyncio.Socket, most: int) -> tuple[list[zmq.Frame], int]:
+    """The first `most` frames of the next message, and how many it has in all.
+
+    The others are dropped a few at a time: a million of them must not stop the loop.
+    """
+    frames: list[zmq.Frame] = []
+    count = 0
+    while True:
+        frame = await socket.recv(copy=False)
+        count += 1
+        if count <= most:
+            frames.append(frame)
+        if not frame.more:
+            return frames, count
+        if count % _FRAMES_AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 def send_now(socket: zmq.asyncio.Socket, frames: list[bytes]) -> None:

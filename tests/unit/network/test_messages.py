@@ -55,7 +55,7 @@ REQUESTS = [
     Hello(HASH, b"record", HEADER, WORK),
     GetNodes(),
     GetHeaders([HASH]),
-    GetBlocks([HASH, HASH]),
+    GetBlocks([HASH, bytes(31) + b"\1"]),
     GetTransactions([HASH]),
     GetTransactions(None),
 ]
@@ -163,3 +163,10 @@ def test_transactions_are_split_within_both_bounds() -> None:
     assert all(len(portion) <= MAX_TRANSACTIONS for portion in portions)
     assert all(sum(map(len, portion)) <= MAX_TRANSACTIONS_BYTES for portion in portions)
     assert list(split_transactions([])) == []
+
+
+@pytest.mark.parametrize("body", [GetBlocks([HASH, HASH]), GetTransactions([HASH, WORK, HASH])])
+def test_nothing_is_asked_for_twice_at_once(body: GetBlocks | GetTransactions) -> None:
+    with pytest.raises(RuleError, match="1 hashes are asked for twice") as refused:
+        decode_request(encode_message(Request(1, body)))
+    assert refused.value.rule is Rule.MESSAGE_MALFORMED

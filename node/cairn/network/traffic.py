@@ -1,0 +1,211 @@
+"""How much flows through each connection of a ZMQ socket, and an end to those that flood.
+
+ZMQ bounds the size of a frame but not how many make up a message, and shows none of them
+before the last: a message without an end fills the memory unseen. The kernel's counters
+(TCP_INFO) show it. The same counters tell how much of what we sent was not yet taken.
+"""
+
+import asyncio
+import logging
+import os
+import socket as sockets
+import struct
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import zmq
+import zmq.asyncio
+from zmq.utils.monitor import parse_monitor_message
+
+_logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.1
+SECOND_LOOK_SECONDS = 0.02
+"""Before a connection is ended, whoever reads its messages gets another turn."""
+IDLE_BYTES_PER_SECOND = 32
+"""Heartbeats are no messages: some bytes are forgiven with time."""
+
+_BEGINS = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
+_ENDS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
+_ACKED_AND_RECEIVED = struct.Struct("=QQ")
+_COUNTERS_AT = 120
+"""Of tcpi_bytes_acked and tcpi_bytes_received in Linux's struct tcp_info."""
+
+
+@dataclass(slots=True)
+class _Connection:
+    ends: tuple[object, object]
+    """Both addresses: descriptors are reused."""
+    host: str
+    mark: float
+    """Bytes received when its last message was seen."""
+    heard: bool = True
+    suspect: bool = False
+    silent_looks: int = 0
+    queued: int = 0
+    """Bytes of what was sent through it, and as many were acknowledged."""
+    acknowledged: int = 0
+
+
+class Traffic:
+    """Watches one socket's connections; `flooded` is told of each that was ended."""
+
+    def __init__(
+        self,
+        socket: zmq.asyncio.Socket,
+        most_bytes: int,
+        most_connections: int | None = None,
+        flooded: Callable[[int], None] | None = None,
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        self._most_bytes = most_bytes
+        self._most_connections = most_connections
+        self._flooded = flooded
+        self._look_seconds = look_seconds
+        self._connections: dict[int, _Connection] = {}
+        self._socket = socket
+        self._monitor: zmq.asyncio.Socket = socket.get_monitor_socket(_BEGINS | _ENDS)
+        # Nobody waits for it: without asyncio around it a look costs next to nothing.
+        self._events = zmq.Socket(shadow=self._monitor)
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def heard(self, descriptor: int) -> None:
+        """A whole message came through this connection."""
+        connection = self._connections.get(descriptor)
+        if connection is not None:
+            connection.heard = True
+
+    def heard_all(self) -> None:
+        """A whole message came, of a socket that has one connection."""
+        for connection in self._connections.values():
+            connection.heard = True
+
+    def queued(self, descriptor: int, size: int) -> None:
+        """So many bytes were sent through this connection."""
+        connection = self._connections.get(descriptor)
+        if connection is not None:
+            connection.queued += size
+
+    def waiting(self, descriptor: int) -> int:
+        """Bytes sent through this connection that the other end has not taken."""
+        connection = self._connections.get(descriptor)
+        return 0 if connection is None else _waiting(connection)
+
+    def waiting_in_all(self) -> int:
+        """Bytes that wait for all the connections together."""
+        return sum(map(_waiting, self._connections.values()))
+
+    async def run(self) -> None:
+        """Watches until cancelled."""
+        while True:
+            try:
+                self._read_events()
+                suspects = self._look()
+            except zmq.ZMQError:
+                raise
+            except Exception:
+                _logger.exception("connections could not be watched")
+                suspects = False
+            await asyncio.sleep(SECOND_LOOK_SECONDS if suspects else self._look_seconds)
+
+    def close(self) -> None:
+        """Stops watching; before the socket itself is closed."""
+        self._socket.disable_monitor()
+        self._monitor.close()
+
+    def _read_events(self) -> None:
+        while self._events.poll(0):
+            event = parse_monitor_message(self._events.recv_multipart())
+            descriptor = int(event["value"])
+            if event["event"] & _ENDS:
+                self._connections.pop(descriptor, None)
+            else:
+                with suppress(OSError):
+                    self._begin(descriptor)
+
+    def _begin(self, descriptor: int) -> None:
+        with _borrowed(descriptor) as tcp:
+            peer = tcp.getpeername()
+            ends = tcp.getsockname(), peer
+        self._connections[descriptor] = _Connection(ends, str(peer[0]), 0.0)
+        if self._most_connections is not None and len(self) > self._most_connections:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Ends the longest silent connection of the host that has most of them."""
+        hosts = Counter(each.host for each in self._connections.values())
+        greedy = max(hosts.values())
+        descriptor = max(
+            (number for number, each in self._connections.items() if hosts[each.host] == greedy),
+            key=lambda number: self._connections[number].silent_looks,
+        )
+        _logger.info("more than %s connections: one is ended", self._most_connections)
+        self._end(descriptor)
+
+    def _look(self) -> bool:
+        """Whether a connection has to be looked at again soon."""
+        suspects = False
+        for descriptor, connection in list(self._connections.items()):
+            try:
+                suspects |= self._look_at(descriptor, connection)
+            except OSError:  # it has ended, and its number may be another's
+                self._connections.pop(descriptor, None)
+        return suspects
+
+    def _look_at(self, descriptor: int, connection: _Connection) -> bool:
+        with _borrowed(descriptor) as tcp:
+            if (tcp.getsockname(), tcp.getpeername()) != connection.ends:
+                raise OSError("the descriptor is another connection's")
+            acknowledged, received = _counters(tcp)
+        connection.acknowledged = acknowledged
+        connection.silent_looks += 1
+        if connection.heard:
+            connection.heard, connection.suspect = False, False
+            connection.mark, connection.silent_looks = received, 0
+        connection.mark = min(
+            received, connection.mark + IDLE_BYTES_PER_SECOND * self._look_seconds
+        )
+        if received - connection.mark <= self._most_bytes:
+            connection.suspect = False
+        elif connection.suspect:
+            excess = int(received - connection.mark)
+            _logger.warning("%s sent %d bytes that end no message", connection.host, excess)
+            self._end(descriptor)
+            if self._flooded is not None:
+                self._flooded(excess)
+        else:
+            connection.suspect = True
+        return connection.suspect
+
+    def _end(self, descriptor: int) -> None:
+        del self._connections[descriptor]
+        with suppress(OSError), _borrowed(descriptor) as tcp:
+            tcp.shutdown(sockets.SHUT_RDWR)
+
+
+def _waiting(connection: _Connection) -> int:
+    return max(0, connection.queued - connection.acknowledged)
+
+
+def _borrowed(descriptor: int) -> sockets.socket:
+    """ZMQ's connection through a descriptor of our own. Raises OSError."""
+    copy = os.dup(descriptor)
+    try:
+        return sockets.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
+
+
+def _counters(tcp: sockets.socket) -> tuple[int, int]:
+    """Bytes acknowledged and received since it began; Linux 4.2 and later."""
+    size = _COUNTERS_AT + _ACKED_AND_RECEIVED.size
+    info = tcp.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, size)
+    if len(info) < size:
+        return 0, 0
+    acknowledged, received = _ACKED_AND_RECEIVED.unpack_from(info, _COUNTERS_AT)
+    return acknowledged, received
