@@ -2,13 +2,21 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
+import random
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cairn.chain.node_store import NodeRow
 from cairn.consensus.errors import Rule, RuleError
 from cairn.network.addresses import parse_ranges
+from cairn.network.crowds import (
+    ESTABLISHED_SECONDS,
+    MAX_PER_ACCOUNT,
+    MAX_PER_NEIGHBOURHOOD,
+    STALE_SECONDS,
+    neighbourhood,
+)
 from cairn.network.keys import is_curve_key
 from cairn.network.records import NodeRecord, check_record, decode_record
 from cairn.network.scoring import BAN_POINTS, BAN_SECONDS
@@ -47,6 +55,8 @@ class Node:
     blocked: bool
     """It names an endpoint the operator has cut off."""
     first_seen: int
+    neighbourhood: str
+    """Whose addresses these are; empty for ranges the operator allowed."""
     last_seen: int = 0
     """When it last proved its CURVE key to us; 0: only its record is known."""
     connected: bool = False
@@ -85,6 +95,8 @@ class NodeBook:
         self._blocked = frozenset(settings.blocked_endpoints)
         self._nodes: dict[str, Node] = {}
         self._strangers: OrderedDict[str, Standing] = OrderedDict()
+        self._reserved: set[str] = set(self._allowed)
+        """Keys the operator chose, and those of the configured alphas: they have a place."""
         self.urgent = asyncio.Event()
         """Set when something changed that should be stored soon."""
         self._changed: set[str] = set()
@@ -158,11 +170,19 @@ class NodeBook:
 
     # -- records ------------------------------------------------------------------------------
 
+    def reserve(self, raw: bytes) -> None:
+        """The record is that of a configured alpha, which answered with it itself.
+
+        Called before it is learned. Raises RuleError `node-record-invalid`.
+        """
+        self._reserved.add(decode_record(raw).curve_key)
+
     def learn(self, raw: bytes, *, proven_by: str | None = None) -> Node | None:
         """Takes a record in; the node when that told something new.
 
         `proven_by` is the CURVE key of the connection that brought it: a record of that very
-        key outweighs one that somebody else had signed with another account.
+        key outweighs one that somebody else had signed with another account, for good. While
+        neither has come so, the latest stands: the first must not keep the owner out.
         Raises RuleError as `check_record` does, and `peer-not-admitted`.
         """
         record = decode_record(raw)
@@ -171,36 +191,46 @@ class NodeBook:
             return None
         known = self._nodes.get(key)
         proven = proven_by == key
-        if known is not None and known.raw == raw:
-            return None
         now = self._clock()
+        if known is not None and known.raw == raw:
+            if proven:
+                known.last_seen = int(now)
+            return None
         check_record(record, self._network_id, self._ranges, now)
         if self._settings.admission == ALLOWLIST and key not in self._allowed:
             raise RuleError(Rule.PEER_NOT_ADMITTED, f"{key} is not among the allowed keys")
         if known is not None:
-            return self._replace(known, record, raw, proven)
-        return self._add(record, raw, int(now))
+            node = self._replace(known, record, raw)
+        else:
+            node = self._add(record, raw, int(now))
+        if node is not None and proven:
+            node.last_seen = int(now)
+        return node
 
-    def _replace(self, known: Node, record: NodeRecord, raw: bytes, proven: bool) -> Node | None:
+    def _replace(self, known: Node, record: NodeRecord, raw: bytes) -> Node | None:
         if known.record.public_key != record.public_key:
-            if known.proven or not proven:
+            if known.proven:
                 raise RuleError(
                     Rule.NODE_RECORD_INVALID,
                     f"CURVE key {record.curve_key} is another account's, {known.record.name}",
                 )
         elif record.timestamp <= known.record.timestamp:
             return None
-        known.record, known.raw = record, raw
+        place = neighbourhood(record, self._ranges)
+        if not self._has_room(record, place, known):
+            return None
+        known.record, known.raw, known.neighbourhood = record, raw, place
         known.blocked = self._is_blocked(record)
         known.attempt_at, known.failures = 0.0, 0
         self._mark(record.curve_key)
         return known
 
     def _add(self, record: NodeRecord, raw: bytes, now: int) -> Node | None:
-        if len(self._nodes) >= MAX_KNOWN_NODES and not self._make_room():
+        place = neighbourhood(record, self._ranges)
+        if not self._has_room(record, place, None):
             return None
         standing = self._strangers.pop(record.curve_key, None) or Standing()
-        node = Node(record, raw, standing, self._is_blocked(record), now)
+        node = Node(record, raw, standing, self._is_blocked(record), now, place)
         self._nodes[record.curve_key] = node
         self._mark(record.curve_key)
         self._removed.discard(record.curve_key)
@@ -209,13 +239,39 @@ class NodeBook:
     def _is_blocked(self, record: NodeRecord) -> bool:
         return record.publish in self._blocked or record.request in self._blocked
 
-    def _make_room(self) -> bool:
-        """Forgets the oldest node that never proved itself."""
-        unproven = [node for node in self._nodes.values() if not node.proven]
-        if not unproven:
+    def _has_room(self, record: NodeRecord, place: str, known: Node | None) -> bool:
+        """Whether the record may be kept, in the place of others if need be."""
+        if record.curve_key in self._reserved:
+            if self._is_full(known) and not self._make_room(self.nodes()):
+                rank = [(self._is_kept(node), node.last_seen) for node in self.nodes()]
+                self.forget(self.nodes()[rank.index(min(rank))])
+            return True
+        others = [node for node in self._nodes.values() if node is not known]
+        account = [node for node in others if node.record.public_key == record.public_key]
+        if len(account) >= MAX_PER_ACCOUNT and not self._make_room(account):
             return False
-        self.forget(min(unproven, key=lambda node: node.first_seen))
+        around = [node for node in others if place and node.neighbourhood == place]
+        around = [node for node in around if node.record.curve_key in self._nodes]
+        if len(around) >= MAX_PER_NEIGHBOURHOOD and not self._make_room(around):
+            return False
+        return not self._is_full(known) or self._make_room(self.nodes())
+
+    def _is_full(self, known: Node | None) -> bool:
+        return known is None and len(self._nodes) >= MAX_KNOWN_NODES
+
+    def _make_room(self, nodes: list[Node]) -> bool:
+        """Forgets the one of these that never proved itself or is longest unseen, if any is."""
+        stale = self._clock() - STALE_SECONDS
+        idle = [node for node in nodes if not self._is_kept(node) and node.last_seen < stale]
+        if not idle:
+            return False
+        self.forget(min(idle, key=lambda node: (node.proven, node.last_seen, node.first_seen)))
         return True
+
+    def _is_kept(self, node: Node) -> bool:
+        """Whether nobody may take this node's place: alphas, peers, and those banned."""
+        reserved = node.record.curve_key in self._reserved
+        return reserved or node.connected or node.standing.banned_until > self._clock()
 
     def forget(self, node: Node) -> None:
         """Removes a node, here and in the store."""
@@ -243,15 +299,32 @@ class NodeBook:
         return not node.blocked and node.standing.banned_until <= self._clock()
 
     def candidates(self) -> list[Node]:
-        """Nodes to connect to now, most promising first."""
+        """Nodes to connect to now: alphas, then those that do not fail, the long proven first.
+
+        Among equals chance decides, and each neighbourhood has its turn.
+        """
         now = self._clock()
         nodes = [
             node
             for node in self._nodes.values()
             if node.attempt_at <= now and self.refusal(node.record.curve_key) is None
         ]
-        nodes.sort(key=lambda node: (node.failures, -node.last_seen))
+        random.shuffle(nodes)
+        # A neighbourhood's second node comes after every other's first.
+        turns: Counter[tuple[tuple[bool, int, int], str]] = Counter()
+        order: dict[str, tuple[tuple[bool, int, int], int]] = {}
+        for node in nodes:
+            rank = self._rank(node, now)
+            turn = turns[rank, node.neighbourhood] if node.neighbourhood else 0
+            turns[rank, node.neighbourhood] += 1
+            order[node.record.curve_key] = rank, turn
+        nodes.sort(key=lambda node: order[node.record.curve_key])
         return nodes
+
+    def _rank(self, node: Node, now: float) -> tuple[bool, int, int]:
+        established = node.proven and now - node.first_seen >= ESTABLISHED_SECONDS
+        newness = 0 if established else 1 if node.proven else 2
+        return node.record.curve_key not in self._reserved, node.failures, newness
 
     def touch(self, node: Node) -> None:
         """Marks the node as changed, and as having proved itself just now."""
@@ -293,7 +366,9 @@ class NodeBook:
                 _logger.warning("stored node %s is forgotten: %s", row.name, error)
                 self._removed.add(row.curve_key)
                 continue
-            node = Node(record, row.record, standing, self._is_blocked(record), row.first_seen)
+            place = neighbourhood(record, self._ranges)
+            blocked = self._is_blocked(record)
+            node = Node(record, row.record, standing, blocked, row.first_seen, place)
             node.last_seen, node.height = row.last_seen, row.height
             node.lost = row.state in ("connected", "disconnected")
             self._nodes[row.curve_key] = node

@@ -102,7 +102,10 @@ class PeerNetwork:
 
         Raises `joining.JoinFailed`, whose message is for people.
         """
-        return self._dialogue.learn_all(await post_record(url, self._dialogue.record))
+        records = await post_record(url, self._dialogue.record)
+        if url in self._settings.alphas and records:
+            self._book.reserve(records[0])  # its own comes first
+        return self._dialogue.learn_all(records)
 
     def handle_join(self, record: bytes) -> list[bytes]:
         """Takes a newcomer's record; own record first, then those of the nodes known here.

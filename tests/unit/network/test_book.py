@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from cairn.consensus.errors import Rule, RuleError
-from cairn.network.book import FORGET_SECONDS, NodeBook
+from cairn.network.book import FORGET_SECONDS, Node, NodeBook
+from cairn.network.crowds import MAX_PER_ACCOUNT, STALE_SECONDS
 from cairn.network.keys import CurveKeyPair, generate_curve_keys
 from cairn.network.records import NodeRecord, encode_record, sign_record
 from cairn.network.settings import AccountSigner, PeerSettings
@@ -73,18 +74,23 @@ def test_newer_record_replaces_an_older_one_and_not_the_reverse() -> None:
     assert book.views()[0].publish == "tcp://127.0.0.1:7"
 
 
-def test_curve_key_stays_with_its_first_account_until_its_holder_speaks() -> None:
+def test_curve_key_is_its_holders_and_nobody_keeps_it_from_them() -> None:
     book = make_book()
     book.learn(make_record(account=1))
+    assert book.learn(make_record(account=2)) is not None  # neither has proved anything
+    assert book.learn(make_record(account=1), proven_by=KEYS[1].public) is not None
+    assert book.learn(make_record(account=2), proven_by=KEYS[0].public) is not None
+    for proven_by in (None, KEYS[0].public):
+        with pytest.raises(RuleError, match="another account"):
+            book.learn(make_record(account=1, timestamp=NOW + 9), proven_by=proven_by)
+
+
+def test_record_learned_by_hearsay_is_proven_by_its_holder() -> None:
+    book = make_book()
+    book.learn(make_record(account=1))
+    assert book.learn(make_record(account=1), proven_by=KEYS[0].public) is None
     with pytest.raises(RuleError, match="another account"):
         book.learn(make_record(account=2, timestamp=NOW + 9))
-    with pytest.raises(RuleError, match="another account"):
-        book.learn(make_record(account=2), proven_by=KEYS[1].public)
-    node = book.learn(make_record(account=2), proven_by=KEYS[0].public)
-    assert node is not None
-    book.touch(node)
-    with pytest.raises(RuleError, match="another account"):
-        book.learn(make_record(account=1, timestamp=NOW + 9), proven_by=KEYS[0].public)
 
 
 def test_allowlist_refuses_keys_and_records_of_others() -> None:
@@ -215,3 +221,79 @@ def test_record_with_wrong_signature_is_not_learned() -> None:
         book.learn(msgspec.msgpack.encode(record))
     assert refused.value.rule is Rule.SIGNATURE_INVALID
     assert book.views() == []
+
+
+def public_record(keys: CurveKeyPair, account: int, host: str, timestamp: int = NOW) -> bytes:
+    key = make_key(account)
+    record = NodeRecord(
+        NETWORK, "public", "http://127.0.0.1", f"tcp://{host}:1", f"tcp://{host}:2",
+        keys.public, key.public_key, "1", timestamp,
+    )  # fmt: skip
+    return encode_record(sign_record(record, AccountSigner(key.public_key, key.sign)))
+
+
+def learn_proven(book: NodeBook, raw: bytes, keys: CurveKeyPair) -> Node | None:
+    return book.learn(raw, proven_by=keys.public)
+
+
+def test_an_account_has_few_places() -> None:
+    clock = Clock()
+    book = make_book(clock)
+    for number, keys in enumerate(KEYS[:MAX_PER_ACCOUNT]):
+        assert learn_proven(book, make_record(keys, port=10 * number + 1), keys)
+    assert book.learn(make_record(KEYS[4], port=91)) is None
+    assert len(book.nodes()) == MAX_PER_ACCOUNT
+    clock.now += STALE_SECONDS + 1
+    assert book.learn(make_record(KEYS[4], port=91)) is not None
+    assert book.get(KEYS[0].public) is None
+    assert len(book.nodes()) == MAX_PER_ACCOUNT
+
+
+def test_a_neighbourhood_has_few_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cairn.network.book.MAX_PER_NEIGHBOURHOOD", 2)
+    book = make_book()
+    for number in range(2):
+        keys = KEYS[number]
+        assert learn_proven(book, public_record(keys, number, f"8.8.8.{number + 1}"), keys)
+    assert book.learn(public_record(KEYS[2], 2, "8.8.8.77")) is None
+    assert book.learn(public_record(KEYS[2], 2, "8.8.9.77")) is not None
+    assert book.learn(public_record(KEYS[2], 2, "8.8.8.77", NOW + 1)) is None  # nor by moving
+    assert book.learn(make_record(KEYS[2], 2, NOW + 2)) is not None  # an allowed range
+    assert len(book.nodes()) == 3
+
+
+def test_alphas_have_a_place_in_a_full_book(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cairn.network.book.MAX_KNOWN_NODES", 2)
+    clock = Clock()
+    book = make_book(clock)
+    for number in range(2):
+        learn_proven(book, make_record(KEYS[number], number, port=10 * number + 1), KEYS[number])
+    alpha = make_record(KEYS[2], account=2, port=51)
+    assert book.learn(alpha) is None
+    book.reserve(alpha)
+    node = book.learn(alpha)
+    assert node is not None
+    assert book.candidates()[0] is node
+    clock.now += 2 * STALE_SECONDS
+    fresh = make_record(KEYS[3], 3, int(clock.now), port=61)
+    assert learn_proven(book, fresh, KEYS[3]) is not None
+    assert book.learn(make_record(KEYS[4], 4, port=71)) is None
+    assert {each.record.curve_key for each in book.nodes()} == {KEYS[2].public, KEYS[3].public}
+
+
+def test_each_neighbourhood_has_its_turn_among_candidates() -> None:
+    book = make_book()
+    for number in range(4):
+        book.learn(public_record(KEYS[number], number, f"8.8.8.{number + 1}"))
+    book.learn(public_record(KEYS[4], 4, "9.9.9.9"))
+    for _ in range(20):
+        first_two = {node.neighbourhood for node in book.candidates()[:2]}
+        assert first_two == {"8.8.8.0/24", "9.9.9.0/24"}
+
+
+def test_allowed_keys_are_not_counted() -> None:
+    allowed = tuple(keys.public for keys in KEYS)
+    book = make_book(admission="allowlist", allowed_keys=allowed)
+    for number, keys in enumerate(KEYS[:5]):
+        assert learn_proven(book, make_record(keys, port=10 * number + 1), keys)
+    assert len(book.nodes()) == 5 > MAX_PER_ACCOUNT
