@@ -30,6 +30,7 @@ from cairn.network.addresses import parse_ranges
 from cairn.network.records import NodeRecord, check_record, encode_record, sign_record
 from cairn.network.scoring import block_points, message_points, transaction_points
 from cairn.network.settings import AccountSigner
+from cairn.network.sync import LIE_POINTS
 from cairn.wallet import AccountKey
 from cairn.web.problems import CODE_STATUS, status_of
 
@@ -271,6 +272,7 @@ def test_points_are_as_tabled() -> None:
         transaction_points(Rule.SIGNATURE_INVALID),
         transaction_points(Rule.TRANSACTION_EMPTY),
         block_points(Rule.PROOF_OF_WORK),
+        LIE_POINTS,
         block_points(Rule.TIMESTAMP_TOO_NEW) + transaction_points(Rule.POOL_FULL),
     ]
 

@@ -18,6 +18,10 @@ _CHECKED_WITHOUT_PAUSE = 50
 """Headers between two chances for everything else in the loop."""
 
 
+class ChainMoved(Exception):
+    """The peer's chain or ours changed while headers were read. Nobody's fault."""
+
+
 @dataclass(slots=True)
 class HeaderChain:
     """Checked headers that follow a block we know. Only their hashes are kept, 32 bytes each."""
@@ -26,6 +30,8 @@ class HeaderChain:
     """The context after the last header."""
     chain_work: int
     """Up to and including the last header."""
+    is_cut: bool = False
+    """Whether it ends before a header whose time has not come."""
     _hashes: bytearray = field(default_factory=bytearray)
 
     def __len__(self) -> int:
@@ -56,8 +62,8 @@ async def fetch_headers(
 ) -> HeaderChain | None:
     """The peer's active chain after the last block we share with it, checked.
 
-    None when it has nothing that we lack, or its chain moved while we read. It ends before a
-    header whose time has not come. Raises RuleError, PeerSilent or PeerRefused.
+    None when it has nothing that we lack. It is cut before a header whose time has not come.
+    Raises RuleError, PeerSilent, PeerRefused or ChainMoved.
     """
     locator = await port.locator()
     chain: HeaderChain | None = None
@@ -68,21 +74,19 @@ async def fetch_headers(
             return chain
         if chain is None:
             chain = await _begin(raws[0], set(locator), port)
-            if chain is None:
-                return None
         elif raws[0][8:40] != chain.parent.hash:
-            return None  # it reorganised meanwhile: begin again with the next announcement
+            raise ChainMoved("it reorganised meanwhile")
         if not await _check_batch(chain, raws, port, clock) or len(raws) < MAX_HEADERS:
             return chain
 
 
-async def _begin(raw: bytes, locator: set[bytes], port: LedgerPort) -> HeaderChain | None:
+async def _begin(raw: bytes, locator: set[bytes], port: LedgerPort) -> HeaderChain:
     parent_hash = decode_header(raw).previous_hash
     if parent_hash not in locator:
         raise malformed(f"headers begin after {parent_hash.hex()}, which was not asked for")
     found = await port.context_of(parent_hash)
     if found is None:
-        return None  # ours when we asked, and gone by now
+        raise ChainMoved("a block was ours when we asked, and is gone by now")
     context, chain_work = found
     return HeaderChain(context, chain_work)
 
@@ -96,6 +100,7 @@ async def _check_batch(
             chain.extend(raw, port.params, int(clock()))
         except RuleError as error:
             if error.rule is Rule.TIMESTAMP_TOO_NEW:
+                chain.is_cut = True
                 return False
             raise
         if index % _CHECKED_WITHOUT_PAUSE == 0:

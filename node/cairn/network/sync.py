@@ -13,12 +13,13 @@ from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work, work_of
 from cairn.consensus.validation import check_header
 from cairn.network.bodies import BodyFetch, ChainInvalid, Punish, SyncStopped
-from cairn.network.headers import HeaderChain, fetch_headers
+from cairn.network.headers import ChainMoved, HeaderChain, fetch_headers
 from cairn.network.link import PeerLink, PeerRefused, PeerSilent, TipClaim
 from cairn.network.messages import Blocks, GetBlocks, malformed
 from cairn.network.port import LedgerPort
 from cairn.network.scoring import BODY_FAULTS, block_points, message_points
 from cairn.network.tasks import Tasks
+from cairn.network.trust import ClaimHistory
 
 _logger = logging.getLogger(__name__)
 
@@ -27,8 +28,8 @@ SEGMENT_BLOCKS = 2_000
 RETRY_SECONDS = 5.0
 DISBELIEF_SECONDS = 30.0
 """How long a peer is left alone that claimed work which its headers did not show."""
-MAX_PAUSE_SECONDS = 600.0
-"""Each further failure doubles the pause, up to this."""
+LIE_POINTS = 20
+"""For showing less work than claimed, from the second time on: the first may be a mishap."""
 START_SECONDS = 15.0
 """After the start, how long claims count before their headers are checked: a node that comes
 back should not mine on an old tip, yet nobody may hold it up with words alone."""
@@ -50,8 +51,7 @@ class Synchroniser:
         """Whether a chain is being fetched whose headers show more work than ours."""
         self.proved_heights: dict[str, int] = {}
         """By peer key: the height of the last tip that its headers, not its words, showed."""
-        self._failures: dict[str, int] = {}
-        """By peer key: pulls in a row that came to nothing."""
+        self._history = ClaimHistory()
         self._started_at = time.monotonic()
         self._port = port
         self._clock = clock
@@ -92,8 +92,10 @@ class Synchroniser:
         block_hash = sha256d(raw)
         if block_hash != self._port.network_id:
             self._check_alone(header, block_hash)
-        link.claim = TipClaim(block_hash, header.height, chain_work, raw)
         tip = self._port.tip()
+        if block_hash == tip.hash:  # whatever it says, we know the work behind this one
+            chain_work = tip.chain_work
+        link.claim = TipClaim(block_hash, header.height, chain_work, raw)
         if block_hash == tip.hash:
             self._proved(link, header.height)
         if block_hash == tip.hash or chain_work <= tip.chain_work:
@@ -141,6 +143,8 @@ class Synchroniser:
                 self._proved(link, header.height)
                 self._correct_claim(link, block_hash, parent_work + work_of(header.bits))
                 if await self._fetch_one(link, block_hash):
+                    if self._port.tip().hash == block_hash:
+                        self._history.delivered(link.key)
                     break
         finally:
             del self._expected[block_hash]
@@ -189,29 +193,29 @@ class Synchroniser:
             self._on_idle()
 
     def _choose(self) -> PeerLink | None:
-        """The peer that claims most, and more than ours: first among those that have shown
-        what they claimed, then among those that failed least."""
+        """The peer to ask among those that claim more than ours. How much is words, so it
+        does not count; at the same rank the longest connected comes first."""
         ours = self._port.tip().chain_work
         now = time.monotonic()
-        best: PeerLink | None = None
-        best_rank = (False, 0, ours)
-        for link in self._links():
-            claim = link.claim
-            if claim is None or claim.hash in self._settled or claim.hash in self._expected:
-                continue
-            failures = self._failures.get(link.key, 0)
-            rank = (link.key in self.proved_heights, -failures, claim.chain_work)
-            if claim.chain_work <= ours or link.sync_after > now:
-                continue
-            if best is None or rank > best_rank:
-                best, best_rank = link, rank
-        return best
+        ready = (link for link in self._links() if self._claims_more(link, ours))
+        able = (link for link in ready if self._history.may_ask(link.key, now))
+        return min(able, key=lambda link: self._history.rank(link.key), default=None)
+
+    def _claims_more(self, link: PeerLink, ours: int) -> bool:
+        claim = link.claim
+        if claim is None or claim.hash in self._settled or claim.hash in self._expected:
+            return False
+        return claim.chain_work > ours
 
     async def _attempt(self, link: PeerLink) -> None:
+        self._history.asked(link.key, time.monotonic())
+        before = self._port.tip().chain_work
         try:
             await self._follow(link)
-        except (PeerSilent, PeerRefused, SyncStopped) as error:
+        except (PeerSilent, PeerRefused, SyncStopped, ChainMoved) as error:
             _logger.info("sync with %s stopped: %s", link.key, error)
+            if self.busy and self._port.tip().chain_work > before:  # it led us some of the way
+                self._history.delivered(link.key)
             self._pause(link, RETRY_SECONDS)
         except ChainInvalid as error:
             self._pause(link, DISBELIEF_SECONDS)
@@ -230,16 +234,10 @@ class Synchroniser:
         for key in self.proved_heights.keys() - connected:
             del self.proved_heights[key]
         self.proved_heights[link.key] = height
-        self._failures.pop(link.key, None)
 
     def _pause(self, link: PeerLink, seconds: float) -> None:
         """Leaves a peer alone whose claim came to nothing, twice as long each time."""
-        failures = self._failures.get(link.key, 0)
-        connected = {each.key for each in self._links()}
-        self._failures = {key: n for key, n in self._failures.items() if key in connected}
-        self._failures[link.key] = failures + 1
-        seconds = min(seconds * 2**failures, MAX_PAUSE_SECONDS)
-        link.sync_after = time.monotonic() + seconds
+        seconds = self._history.failed(link.key, seconds, time.monotonic())
         asyncio.get_running_loop().call_later(seconds + 0.01, self._wake.set)
 
     async def _follow(self, link: PeerLink) -> None:
@@ -247,7 +245,7 @@ class Synchroniser:
         chain = await fetch_headers(link, self._port, self._clock)
         if chain is None or chain.chain_work <= self._port.tip().chain_work:
             if claim is not None and claim.chain_work > self._port.tip().chain_work:
-                _logger.info("peer %s did not show the work it claims", link.key)
+                self._disbelieve(link, chain)
             self._pause(link, DISBELIEF_SECONDS)
             return
         _logger.info(
@@ -258,10 +256,18 @@ class Synchroniser:
         self._proved(link, chain.parent.height)
         for start in range(0, len(chain), SEGMENT_BLOCKS):
             await self._fetch_segment(chain, start)
+        self._history.delivered(link.key)
         if self._port.tip().chain_work < chain.chain_work:  # policy keeps us from following
             self._settle(chain.parent.hash)
             if claim is not None:
                 self._settle(claim.hash)
+
+    def _disbelieve(self, link: PeerLink, chain: HeaderChain | None) -> None:
+        _logger.info("peer %s did not show the work it claims", link.key)
+        if chain is not None and chain.is_cut:
+            return  # the rest is from the future: one of the two clocks is wrong
+        if self._history.lied(link.key) > 1:
+            self._punish(link.key, LIE_POINTS, "its headers show less work than it claims")
 
     async def _fetch_segment(self, chain: HeaderChain, start: int) -> None:
         hashes = await self._port.missing_blocks(chain.hashes(start, SEGMENT_BLOCKS))

@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from itertools import cycle
 from typing import Any
 
@@ -215,6 +217,99 @@ def test_words_about_work_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> Non
             assert node.network.is_synced
 
     asyncio.run(scenario())
+
+
+def test_liars_that_repeat_our_tip_starve_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four liars claim endless work, show nothing, and say our own tip in between."""
+    monkeypatch.setattr("cairn.network.sync.RETRY_SECONDS", 0.5)
+
+    async def scenario() -> None:
+        chain = ChainBuilder(PARAMS)
+        for _ in range(6):
+            chain.mine()
+        async with AsyncExitStack() as stack:
+            node = await stack.enter_async_context(Node(PARAMS, 0))
+            honest = await stack.enter_async_context(Node(PARAMS, 1))
+            liars = [
+                await stack.enter_async_context(HostilePeer(PARAMS, 90 + number))
+                for number in range(4)
+            ]
+            for liar in liars:
+                liar.chain += chain.fork(2).blocks
+                liar.answer = lambda body: (
+                    HostilePeer.SILENCE if body["type"] == "get_headers" else None
+                )
+                await connect(node, liar)
+            stack.callback(asyncio.create_task(alternate(node, liars)).cancel)
+            for liar in liars:
+                await until(lambda liar=liar: "get_headers" in liar.kinds_asked())
+            honest.ledger.extend(chain.blocks)
+            honest.meet(node)
+            await until(lambda: node.ledger.height == 6)
+            assert all(score_of(node, liar) == 0 for liar in liars)
+
+    asyncio.run(scenario())
+
+
+async def alternate(node: Node, liars: list[HostilePeer]) -> None:
+    """Announces the node's own tip and, at once after it, endless work."""
+    endless = b"\x7f" + bytes(31)
+    while True:
+        for liar in liars:
+            tip = node.ledger.tip()
+            await liar.announce(header=tip.header, chain_work=tip.chain_work.to_bytes(32, "big"))
+            await liar.announce(chain_work=endless)
+        await asyncio.sleep(0.02)
+
+
+def test_work_that_headers_never_show_is_scored_from_the_second_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cairn.network.sync.DISBELIEF_SECONDS", 0.05)
+
+    async def play(node: Node, peer: HostilePeer) -> None:
+        chain = ChainBuilder(PARAMS)
+        for _ in range(3):
+            chain.mine()
+        node.ledger.extend(chain.blocks)
+        peer.chain += chain.fork(1).blocks
+        peer.claimed_work = 2**200
+        node.network.handle_join(peer.record())
+        await until(lambda: state_of(node, peer) == "banned", 40)
+        asked = [body for body in peer.asked if body["type"] == "get_headers"]
+        assert len(asked) == 6  # 0, then 20 points each
+        assert node.network.best_peer_height == 0
+        assert node.ledger.height == 3
+
+    scene(play)
+
+
+def test_claim_of_more_work_behind_our_own_tip_is_known_to_be_wrong() -> None:
+    async def play(node: Node, peer: HostilePeer) -> None:
+        peer.claimed_work = 2**200
+        await connect(node, peer)
+        assert node.network.is_synced
+        assert "get_headers" not in peer.kinds_asked()
+
+    scene(play)
+
+
+def test_height_that_no_header_showed_is_not_believed() -> None:
+    """A single header that meets the easiest target may name any height."""
+
+    async def play(node: Node, peer: HostilePeer) -> None:
+        tall = mine_header(replace(ChainBuilder(PARAMS).mine().header, height=4_000_000_000))
+        peer.answer = lambda body: (
+            {**peer.hello(type="welcome", header=tall.encode()), "transactions_sequence": 0}
+            if body["type"] == "hello"
+            else None
+        )
+        await connect(node, peer)
+        assert score_of(node, peer) == 0
+        assert node.network.best_peer_height == 0
+        assert node.network.is_synced
+
+    scene(play)
 
 
 def test_tip_that_is_no_block_bans() -> None:
