@@ -69,7 +69,7 @@ def self_check(config_file: str | None) -> Iterator[CheckResult]:
             problem = str(error) or type(error).__name__
             if not isinstance(error, Failure):
                 problem = f"{type(error).__name__}: {problem}"
-            raise Failure(f"self-check, {name}: {problem}", code="self-check") from error
+            raise Failure(f"{name}: {problem}", code="self-check") from error
         yield CheckResult(name, detail, time.monotonic() - started)
 
 
