@@ -48,7 +48,7 @@ class Site:
     def current(self) -> str:
         """The name of the release that serves; empty before the first."""
         link = self.root / "current"
-        return Path(os.readlink(link)).name if link.is_symlink() else ""
+        return link.readlink().name if link.is_symlink() else ""
 
 
 # -- the story ------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def say(text: str = "") -> None:
     try:
         print(text, flush=True)
     except OSError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until we end
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until we end
 
 
 @contextmanager
