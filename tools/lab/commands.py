@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tools.console import ROOT, Failure, child_environment, say
 from tools.lab.box import build_box
-from tools.lab.machine import STATE, make_deploy_key, require_lab, share_wheels
+from tools.lab.machine import STATE, make_deploy_key, make_network, require_lab, share_wheels
 
 VENV_BIN = ROOT / ".venv" / "bin"
 
@@ -44,6 +44,8 @@ def prepare(suite: str, nodes: int, *, fresh: bool = False) -> dict[str, str]:
     wheels = share_wheels(str(VENV_BIN / "python"))
     environment["CAIRN_LAB_WHEELS"] = str(wheels)
     make_deploy_key()
+    if not is_up():
+        make_network(str(VENV_BIN / "cairn"))
     (STATE / "nodes").write_text(f"{suite} {nodes}\n", encoding="utf-8")
     marker = STATE / f"box-{suite}"
     if fresh or not marker.is_file() or marker.read_text(encoding="utf-8") != str(box):

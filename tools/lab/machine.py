@@ -26,6 +26,7 @@ PACKAGES = {
 }
 BRIDGE = Path("/sys/class/net/lxcbr0")
 STATE = ROOT / ".cairn" / "lab"
+WALLET = "founder"
 LOCK = ROOT / "requirements" / "mysql.txt"
 
 
@@ -107,3 +108,19 @@ def make_deploy_key() -> Path:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", str(key)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return key
+
+
+def make_network(cairn: str) -> None:
+    """A network of the lab's own, quick and easily mined, and a wallet that holds its coins."""
+    genesis = STATE / "genesis.toml"
+    wallets = STATE / "wallets"
+    shutil.rmtree(wallets, ignore_errors=True)
+    own = ["--wallet-dir", str(wallets)]
+    new = [cairn, "genesis", "new", "--name", "lab", "--prefix", "lab", "--symbol", "LAB", *own]
+    new += ["--allocate", f"{WALLET}=1000000", "--interval", "5", "--hash-rate", "100000"]
+    log = STATE / "network.log"
+    for command in ([cairn, "wallet", "new", WALLET, *own], [*new, "--force", "-o", str(genesis)]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        if done.returncode != 0:
+            raise Failure(f"The lab's network could not be made:\n{done.stdout}{done.stderr}")
