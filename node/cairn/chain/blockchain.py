@@ -111,7 +111,10 @@ class Blockchain:
         pool: Pool,
         signatures: SignatureChecker,
         max_reorg_blocks: int = 100,
+        settle_seconds: int = 0,
     ) -> None:
+        """A reorganisation of more than `max_reorg_blocks` is refused if it would undo a block
+        that has been stored here for `settle_seconds` (0: any)."""
         self.params = params
         self.genesis = params.genesis_block()
         self.network_id = self.genesis.hash
@@ -120,6 +123,7 @@ class Blockchain:
         self._store = store
         self._signatures = signatures
         self._max_reorg_blocks = max_reorg_blocks
+        self._settle_seconds = settle_seconds
         self._orphans = OrphanBlocks()
         self._contexts: OrderedDict[bytes, ParentContext] = OrderedDict()
         self._accounts: OrderedDict[bytes, Account] = OrderedDict()
@@ -340,9 +344,11 @@ class Blockchain:
         """Makes `entry` the tip if it has more work and policy allows; None if it stays."""
         if entry.chain_work <= self.tip.chain_work:
             return None
-        lowest_fork = self.tip.height - self._max_reorg_blocks
+        fork_limit = self.tip.height - self._max_reorg_blocks
+        # The walk back ends there at the latest, unless even that block is new here.
+        lowest_fork = fork_limit if self._is_settled(fork_limit, now) else 0
         branch, fork = self._branch_of(entry, lowest_fork)
-        if fork is None:
+        if fork is None or (fork.height < fork_limit and self._is_settled(fork.height + 1, now)):
             self._note_refused(entry)
             return None
         depth = self.tip.height - fork.height
@@ -360,6 +366,14 @@ class Blockchain:
             connected.append(block)
         self._move_pool(disconnected, connected, accounts, now)
         return ChainChange(fork, tuple(disconnected), tuple(connected), accounts)
+
+    def _is_settled(self, height: int, now: int) -> bool:
+        """Whether the active block at this height has been here for long: what a node has only
+        just been told, in its first sync or after days away, is no history to defend."""
+        if not self._settle_seconds:
+            return True
+        received_at = self._store.active_received_at(height)
+        return received_at is not None and now - received_at >= self._settle_seconds
 
     def _note_refused(self, entry: BlockEntry) -> None:
         refused = self.refused_reorganisation

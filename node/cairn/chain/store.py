@@ -70,6 +70,9 @@ class ChainStore(Protocol):
     def active_entries(self, first_height: int, count: int) -> list[BlockEntry]:
         """Active blocks from `first_height` up, at most `count`, in order of height."""
 
+    def active_received_at(self, height: int) -> int | None:
+        """When the active block at this height was stored (seconds since the epoch)."""
+
     def ancestors(self, block_hash: bytes, count: int) -> list[BlockEntry]:
         """The block and its ancestors by parent link, newest first, at most `count`."""
 

@@ -86,6 +86,14 @@ class SqlChainStore:
         )
         return self._entries(statement.order_by(blocks.c.height))
 
+    def active_received_at(self, height: int) -> int | None:
+        """When the active block at this height was stored (seconds since the epoch)."""
+        statement = select(blocks.c.received_at).where(
+            blocks.c.status == BlockStatus.ACTIVE, blocks.c.height == height
+        )
+        with self.session.reading() as connection:
+            return connection.scalar(statement)
+
     def ancestors(self, block_hash: bytes, count: int) -> list[BlockEntry]:
         """The block and its ancestors by parent link, newest first, at most `count`."""
         found: list[BlockEntry] = []

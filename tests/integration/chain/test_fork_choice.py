@@ -20,7 +20,7 @@ from tests.support.builders import (
     make_params,
     make_transaction,
 )
-from tests.support.chain import NOW, ChainNode, problems_of
+from tests.support.chain import MUCH_LATER, NOW, ChainNode, problems_of
 
 ALICE, BOB, CAROL = make_key(1), make_key(2), make_key(3)
 MakeNode = Callable[..., ChainNode]
@@ -378,6 +378,49 @@ def test_follows_a_reorganisation_as_deep_as_allowed_and_none_deeper(make_node: 
     refused = node.chain.refused_reorganisation
     assert refused is not None
     assert refused.branch_tip == deep[5].hash
+    node.check()
+
+
+def test_a_node_captured_in_its_first_sync_follows_the_heavier_chain(make_node: MakeNode) -> None:
+    """However many cheap blocks the first peer had: they are no history yet."""
+    node = make_node(max_reorg_blocks=3, settle_seconds=600)
+    honest, cheap = ChainBuilder(node.params), ChainBuilder(node.params)
+    node.offer(*(cheap.mine(extra=b"cheap") for _ in range(20)))
+    node.offer(*(honest.mine() for _ in range(30)), now=MUCH_LATER + 599)
+    assert node.chain.tip.hash == honest.blocks[-1].hash
+    assert node.chain.refused_reorganisation is None
+    node.check()
+
+
+def test_a_node_captured_after_days_away_follows_the_heavier_chain(make_node: MakeNode) -> None:
+    """Its own blocks are settled, those it was told on its return are not."""
+    node = make_node(max_reorg_blocks=3, settle_seconds=600)
+    honest = ChainBuilder(node.params)
+    node.offer(*(honest.mine() for _ in range(10)))
+    cheap, back = honest.fork(10), MUCH_LATER + 86_400
+    node.offer(*(cheap.mine(extra=b"cheap") for _ in range(20)), now=back)
+    deeper = honest.fork(9)
+    node.offer(*(deeper.mine(extra=b"deeper") for _ in range(22)), now=back)
+    assert node.chain.tip.hash == cheap.blocks[-1].hash  # one settled block would be undone
+    refused = node.chain.refused_reorganisation
+    assert refused is not None
+    assert refused.branch_tip == deeper.blocks[-1].hash
+    node.offer(*(honest.mine() for _ in range(30)), now=back + 599)
+    assert node.chain.tip.hash == honest.blocks[-1].hash
+    node.check()
+
+
+def test_blocks_settle_after_their_time(make_node: MakeNode) -> None:
+    node = make_node(max_reorg_blocks=3, settle_seconds=600)
+    ours, theirs = ChainBuilder(node.params), ChainBuilder(node.params)
+    node.offer(*(ours.mine() for _ in range(4)))
+    late = MUCH_LATER + 600
+    node.offer(*(theirs.mine(extra=b"t") for _ in range(8)), now=late)
+    assert node.chain.tip.hash == ours.blocks[-1].hash
+    assert node.chain.refused_reorganisation is not None
+    near = ours.fork(1)
+    node.offer(*(near.mine(extra=b"n") for _ in range(4)), now=late)
+    assert node.chain.tip.hash == near.blocks[-1].hash  # no deeper than the limit
     node.check()
 
 

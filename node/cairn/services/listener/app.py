@@ -78,7 +78,7 @@ class Listener:
         self._last_company = time.monotonic()
 
     def _build_chain(self) -> Blockchain:
-        policy = self._config.pool
+        policy, limit = self._config.pool, self._config.chain.max_reorg_blocks
         pool = Pool(
             PoolPolicy(policy.max_bytes, policy.min_fee_per_byte, policy.expiry_seconds),
             self._config.params.max_block_bytes,
@@ -88,7 +88,8 @@ class Listener:
             self._config.params,
             pool,
             self._signatures,
-            self._config.chain.max_reorg_blocks,
+            limit,
+            limit * self._config.params.target_interval_seconds,
         )
 
     # -- life --------------------------------------------------------------------------------
@@ -210,7 +211,8 @@ class Listener:
         alerts.set(
             "deep-reorganisation",
             f"a branch with more work, tip {refused.branch_tip.hex()}, would undo more than "
-            f"{refused.limit} blocks; to follow it raise chain.max_reorg_blocks and restart"
+            f"{refused.limit} blocks. If most nodes are on it, follow them: stop the listener and "
+            f"start it once with CAIRN_CHAIN_MAX_REORG_BLOCKS=1000000"
             if refused
             else None,
         )
