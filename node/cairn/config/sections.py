@@ -80,7 +80,8 @@ class ChainSection:
     """`[chain]`."""
 
     max_reorg_blocks: int = field(default=100, metadata={"range": (1, 1_000_000)})
-    """A deeper reorganisation is not followed; it raises an alert."""
+    """A deeper reorganisation is not followed if it would undo blocks stored here for as many
+    target intervals; it raises an alert."""
 
 
 @dataclass(frozen=True, slots=True)
