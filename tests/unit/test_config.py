@@ -59,9 +59,12 @@ def test_a_variable_overrides_the_file(tmp_path: Path) -> None:
         tmp_path,
         '[miner]\nmode = "off"\nworkers = 2\n',
         CAIRN_MINER_MODE="always",
+        CAIRN_MINER_HEARTBEAT_SECONDS="7",
         CAIRN_PEERS_ALPHAS="http://a:1, http://b:2",
     )
     assert (config.miner.mode, config.miner.workers) == ("always", 2)
+    assert config.miner.heartbeat_seconds == 7
+    assert load(tmp_path, "").miner.heartbeat_seconds is None
     assert config.peers.alphas == ("http://a:1", "http://b:2")
 
 

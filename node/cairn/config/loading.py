@@ -105,6 +105,8 @@ def _parse_section(
 
 
 def _from_text(text: str, hint: Any) -> Any:
+    if isinstance(hint, UnionType):
+        hint = get_args(hint)[0]
     if hint is int:
         try:
             return int(text)

@@ -105,8 +105,8 @@ class MinerSection:
     """In `auto`: start when so many wait …"""
     max_wait_seconds: int = field(default=10, metadata={"range": (0, 86_400)})
     """… or the oldest has waited so long …"""
-    heartbeat_seconds: int = field(default=600, metadata={"range": (0, 31_536_000)})
-    """… or the tip is so old (0: never)."""
+    heartbeat_seconds: int | None = field(default=None, metadata={"range": (0, 31_536_000)})
+    """… or the tip is so old (0: never). None: as `default_heartbeat_seconds` has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,12 @@ class NetworkParams:
     allocations: tuple[tuple[bytes, int], ...]
     """(address, base units) credited at genesis, sorted by address."""
 
+    @property
+    def is_development(self) -> bool:
+        """Whether the difficulty begins at its easiest: nobody means such a chain to be hard
+        to rewrite."""
+        return self.initial_target == self.target_limit
+
     def subsidy(self, height: int) -> int:
         """Base units the block at `height` may create; rounds down at each halving."""
         if height == 0:

@@ -20,7 +20,7 @@ from cairn.ipc.server import IpcServer
 from cairn.network.keys import CurveKeyPair
 from cairn.network.peers import PeerNetwork
 from cairn.network.settings import AccountSigner, PeerSettings
-from cairn.services.listener.alerts import AlertBook
+from cairn.services.listener.alerts import AlertBook, clock_problem, difficulty_problem
 from cairn.services.listener.ledger_port import ListenerPort
 from cairn.services.listener.requests import RequestHandler
 from cairn.services.listener.writer import LedgerWriter
@@ -216,6 +216,10 @@ class Listener:
             if refused
             else None,
         )
+        alerts.set(
+            "difficulty-at-limit", difficulty_problem(self._writer.tip.header, self._config.params)
+        )
+        alerts.set("clock-behind", clock_problem(self._network.seconds_ahead))
         now = time.monotonic()
         if not self._config.peers.alphas or any(peer.connected for peer in self._network.status()):
             self._last_company = now
