@@ -48,11 +48,6 @@ class HeaderChain:
         return [part[at : at + HASH_BYTES] for at in range(0, len(part), HASH_BYTES)]
 
     @property
-    def root(self) -> bytes:
-        """Hash of the first header; of the block before it while there is none."""
-        return bytes(self._hashes[:HASH_BYTES]) or self.parent.hash
-
-    @property
     def first_height(self) -> int:
         """Height of the first header."""
         return self.parent.height - len(self) + 1

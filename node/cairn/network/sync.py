@@ -39,7 +39,9 @@ BEHIND_INTERVALS = 20
 compared before a body is fetched."""
 READERS_OF_A_TIP = 3
 """So many of the peers that claim the same tip: they would show the same headers."""
-_REMEMBERED_TIPS = 1_000
+STALLED_SECONDS = 10.0
+"""A fetch in which no block was connected for so long makes nobody wait any more."""
+_REMEMBERED_TIPS = 20_000
 
 
 class Synchroniser:
@@ -53,8 +55,6 @@ class Synchroniser:
         punish: Punish,
         on_idle: Callable[[], None],
     ) -> None:
-        self.busy = False
-        """Whether a chain is being fetched whose headers show more work than ours."""
         self.proved_heights: dict[str, int] = {}
         """By peer key: the height of the last tip that its headers, not its words, showed."""
         self._history = ClaimHistory()
@@ -71,7 +71,9 @@ class Synchroniser:
         self._settled: OrderedDict[bytes, None] = OrderedDict()
         """Tips whose whole chain we hold without following it."""
         self._withheld: OrderedDict[bytes, None] = OrderedDict()
-        """First blocks of branches whose bodies nobody served: they stop no mining again."""
+        """Blocks with sound headers whose bodies nobody served: they stop no mining again."""
+        self._busy_until = 0.0
+        """Monotonic time; each connected block moves it on."""
         self._average_bytes = 32 * 1024
 
     def start(self) -> None:
@@ -82,6 +84,11 @@ class Synchroniser:
     async def stop(self) -> None:
         """Ends what is under way; nothing half-done is left behind."""
         await self._tasks.stop()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a chain is being fetched whose headers show more work than ours, and comes."""
+        return time.monotonic() < self._busy_until
 
     @property
     def is_synced(self) -> bool:
@@ -197,7 +204,7 @@ class Synchroniser:
                 try:
                     await self._attempt(links)
                 finally:
-                    self.busy = False
+                    self._busy_until = 0.0
             self._on_idle()
 
     def _choose(self) -> list[PeerLink]:
@@ -235,7 +242,7 @@ class Synchroniser:
             await self._read(fetches[0])
         else:
             await read_together(fetches, self._read)
-        best = self._heaviest(fetches)
+        best = await self._heaviest(fetches)
         if best is not None:
             await self._guarded(best.link, self._follow(best))
             return
@@ -248,7 +255,7 @@ class Synchroniser:
         if fetch.is_whole:
             self._judge(fetch)
 
-    def _heaviest(self, fetches: list[HeaderFetch]) -> HeaderFetch | None:
+    async def _heaviest(self, fetches: list[HeaderFetch]) -> HeaderFetch | None:
         """Whose headers show the most work, and more than ours; those whose bodies nobody
         served so far come last."""
         found: HeaderFetch | None = None
@@ -257,7 +264,7 @@ class Synchroniser:
             chain = fetch.chain
             if fetch.failed or chain is None or chain.chain_work <= self._port.tip().chain_work:
                 continue
-            value = (chain.root not in self._withheld, chain.chain_work)
+            value = (not await self._is_withheld(chain), chain.chain_work)
             if value > most:
                 found, most = fetch, value
         return found
@@ -314,22 +321,39 @@ class Synchroniser:
             link.key, chain.parent.height, len(chain),
         )  # fmt: skip
         self._proved(link, chain.parent.height)
-        before = self._port.tip()
-        self.busy = chain.root not in self._withheld
-        try:
-            for start in range(0, len(chain), SEGMENT_BLOCKS):
+        tip = self._port.tip().hash
+        if not await self._is_withheld(chain):
+            self._keep_busy()
+        for start in range(0, len(chain), SEGMENT_BLOCKS):
+            try:
                 await self._fetch_segment(chain, start)
-        except SyncStopped:
-            if self._port.tip().chain_work > before.chain_work:  # it led us some of the way
-                self._history.delivered(link.key)
-            else:
-                _remember(self._withheld, chain.root)
-            raise
+            except SyncStopped:
+                hashes = chain.hashes(start, SEGMENT_BLOCKS)
+                if tip != self._port.tip().hash in hashes:  # it led us some of the way
+                    self._history.delivered(link.key)
+                for block_hash in await self._port.missing_blocks(hashes):
+                    _remember(self._withheld, block_hash)
+                raise
         self._history.delivered(link.key)
         if self._port.tip().chain_work < chain.chain_work:  # policy keeps us from following
             _remember(self._settled, chain.parent.hash)
             if claim is not None:
                 _remember(self._settled, claim.hash)
+
+    def _keep_busy(self) -> None:
+        self._busy_until = time.monotonic() + STALLED_SECONDS
+
+    def _progressed(self) -> None:
+        if self.busy:
+            self._keep_busy()
+
+    async def _is_withheld(self, chain: HeaderChain) -> bool:
+        """Whether nobody served the first body that we lack."""
+        for start in range(0, len(chain), SEGMENT_BLOCKS):
+            missing = await self._port.missing_blocks(chain.hashes(start, SEGMENT_BLOCKS))
+            if missing:
+                return missing[0] in self._withheld
+        return False
 
     def _disbelieve(self, link: PeerLink, chain: HeaderChain | None) -> None:
         _logger.info("peer %s did not show the work it claims", link.key)
@@ -351,7 +375,9 @@ class Synchroniser:
                 if link.claim is not None and link.claim.height >= height
             ]
 
-        fetch = BodyFetch(self._port, hashes, sources, self._punish, self._average_bytes)
+        fetch = BodyFetch(
+            self._port, hashes, sources, self._punish, self._average_bytes, self._progressed
+        )
         await fetch.run()
         self._average_bytes = fetch.average_bytes
 
