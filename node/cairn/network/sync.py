@@ -7,18 +7,16 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from cairn.chain.blockchain import BlockFate
-from cairn.consensus.block import HEADER_BYTES, Header, decode_header
+from cairn.consensus.block import Header, decode_header
 from cairn.consensus.encoding import sha256d
 from cairn.consensus.errors import Rule, RuleError
-from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work, work_of
-from cairn.consensus.validation import check_header
+from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work
+from cairn.network.announced import AnnouncedBlocks
 from cairn.network.bodies import BodyFetch, ChainInvalid, Punish, SyncStopped
 from cairn.network.headers import ChainMoved, HeaderChain, HeaderFetch, read_together
 from cairn.network.link import PeerLink, PeerRefused, PeerSilent, TipClaim
-from cairn.network.messages import Blocks, GetBlocks, malformed
 from cairn.network.port import LedgerPort
-from cairn.network.scoring import BODY_FAULTS, block_points, message_points
+from cairn.network.scoring import block_points, message_points
 from cairn.network.tasks import Tasks
 from cairn.network.trust import ClaimHistory
 
@@ -66,8 +64,9 @@ class Synchroniser:
         self._on_idle = on_idle
         self._wake = asyncio.Event()
         self._tasks = Tasks()
-        self._expected: dict[bytes, list[PeerLink]] = {}
-        """Announced blocks being fetched, and who announced them."""
+        self._announced = AnnouncedBlocks(
+            port, clock, self._history, punish, self._proved, self._wake.set
+        )
         self._settled: OrderedDict[bytes, None] = OrderedDict()
         """Tips whose whole chain we hold without following it."""
         self._withheld: OrderedDict[bytes, None] = OrderedDict()
@@ -84,6 +83,7 @@ class Synchroniser:
     async def stop(self) -> None:
         """Ends what is under way; nothing half-done is left behind."""
         await self._tasks.stop()
+        await self._announced.stop()
 
     @property
     def busy(self) -> bool:
@@ -116,7 +116,7 @@ class Synchroniser:
         if block_hash == tip.hash or chain_work <= tip.chain_work:
             return
         if header.previous_hash == tip.hash and not self.busy:
-            self._fetch_announced(link, header, block_hash)
+            self._announced.fetch(link, header, block_hash)
         else:
             self._wake.set()
 
@@ -131,68 +131,6 @@ class Synchroniser:
                 limit=limit,
             )
         check_proof_of_work(block_hash, header.bits)
-
-    # -- one block on our tip ------------------------------------------------------------------
-
-    def _fetch_announced(self, link: PeerLink, header: Header, block_hash: bytes) -> None:
-        sources = self._expected.setdefault(block_hash, [])
-        sources.append(link)
-        if len(sources) == 1:
-            work = self._follow_announced(header, block_hash, sources)
-            self._tasks.start(work, "announced block")
-
-    async def _follow_announced(
-        self, header: Header, block_hash: bytes, sources: list[PeerLink]
-    ) -> None:
-        try:
-            found = await self._port.context_of(header.previous_hash)
-            if found is None:
-                return
-            context, parent_work = found
-            try:
-                check_header(header, block_hash, context, self._port.params, int(self._clock()))
-            except RuleError as error:
-                self._blame(sources, error)
-                return
-            for link in sources:  # grows while we wait: others announce it too
-                self._proved(link, header.height)
-                self._correct_claim(link, block_hash, parent_work + work_of(header.bits))
-                if await self._fetch_one(link, block_hash):
-                    if self._port.tip().hash == block_hash:
-                        self._history.delivered(link.key)
-                    break
-        finally:
-            del self._expected[block_hash]
-            self._wake.set()
-
-    def _correct_claim(self, link: PeerLink, block_hash: bytes, chain_work: int) -> None:
-        claim = link.claim
-        if claim is not None and claim.hash == block_hash:
-            link.claim = TipClaim(claim.hash, claim.height, chain_work, claim.header)
-
-    async def _fetch_one(self, link: PeerLink, block_hash: bytes) -> bool:
-        """Whether the block's fate is decided."""
-        try:
-            blocks = (await link.ask(GetBlocks([block_hash]), Blocks)).blocks
-            if not blocks:
-                return False
-            if len(blocks) > 1 or sha256d(blocks[0][:HEADER_BYTES]) != block_hash:
-                raise malformed("a block that was not asked for")
-        except (PeerSilent, PeerRefused) as error:
-            _logger.info("peer %s announced a block and does not serve it: %s", link.key, error)
-            return False
-        except RuleError as error:
-            self._punish(link.key, message_points(error.rule), str(error))
-            return False
-        result = await self._port.accept_block(blocks[0])
-        if result.fate is not BlockFate.INVALID or result.problem is None:
-            return True
-        self._blame([link], result.problem)
-        return result.problem.rule not in BODY_FAULTS
-
-    def _blame(self, links: list[PeerLink], error: RuleError) -> None:
-        for link in links:
-            self._punish(link.key, block_points(error.rule), f"announced a bad block: {error}")
 
     # -- a longer gap --------------------------------------------------------------------------
 
@@ -229,7 +167,7 @@ class Synchroniser:
 
     def _claims_more(self, link: PeerLink, ours: int) -> bool:
         claim = link.claim
-        if claim is None or claim.hash in self._settled or claim.hash in self._expected:
+        if claim is None or claim.hash in self._settled or claim.hash in self._announced:
             return False
         return claim.chain_work > ours
 
