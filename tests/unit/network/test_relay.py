@@ -38,7 +38,7 @@ def test_refusals_cost_a_peer_its_turn_and_nobody_else(monkeypatch: pytest.Monke
         punished: list[str] = []
         relay = TransactionRelay(
             cast(LedgerPort, ledger),
-            lambda: [],
+            list,
             lambda key, *_: punished.append(key),
             lambda: True,
         )
