@@ -11,7 +11,7 @@ from pathlib import Path
 import zmq.asyncio
 
 from cairn.network.book import NodeBook
-from cairn.network.connections import Connections
+from cairn.network.connections import GIVE_UP_SECONDS, Connections
 from cairn.network.keys import generate_curve_keys
 from cairn.network.link import LinkEvents, PeerLink
 from cairn.network.messages import Hello
@@ -47,8 +47,8 @@ def test_no_files_are_left_for_a_while() -> None:
 
 
 def main() -> None:
-    """What the other process does."""
-    asyncio.run(asyncio.wait_for(run_short_of_files(), 40))
+    """What the other process does, before links that only hang are given up."""
+    asyncio.run(asyncio.wait_for(run_short_of_files(), GIVE_UP_SECONDS - 5))
 
 
 async def run_short_of_files() -> None:
@@ -71,7 +71,8 @@ async def run_short_of_files() -> None:
         context, book, Quiet(), time.time, lambda link, was_connected: None,
     )  # fmt: skip
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, hard))
+    few = len(os.listdir("/proc/self/fd")) + 8  # noqa: PTH208
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard))
     connections.start()
     while not any(node.failures for node in book.nodes()):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
