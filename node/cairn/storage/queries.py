@@ -256,9 +256,9 @@ class Queries:
         return PoolTotals(count, int(size or 0), oldest)
 
     def nodes(self) -> list[NodeRow]:
-        """Every known node, in the order first seen."""
+        """Every known node, in the order first seen. Banned keys without a record are none."""
         with self._reading() as connection:
-            return select_nodes(connection)
+            return [row for row in select_nodes(connection) if row.record]
 
     def _beyond(
         self,
