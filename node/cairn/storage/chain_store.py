@@ -7,11 +7,12 @@ from sqlalchemy import Engine, Row, Select, and_, delete, literal, select, updat
 
 from cairn.chain.pool import fee_rate
 from cairn.chain.store import BlockEntry, BlockStatus, PoolRow
-from cairn.consensus.block import Block, decode_header
+from cairn.consensus.block import Block
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account, total_fees
 from cairn.consensus.transaction import decode_transaction
 from cairn.storage import dialect
 from cairn.storage.errors import StorageError
+from cairn.storage.rows import read_header, read_status
 from cairn.storage.session import Session
 from cairn.storage.state import select_accounts
 from cairn.storage.tables import (
@@ -23,6 +24,7 @@ from cairn.storage.tables import (
     pool,
     transactions,
 )
+from cairn.storage.writer_lock import WriterLock
 
 HEAVIER_LIMIT = 100
 _WALK_STEP = 200
@@ -36,8 +38,9 @@ class SqlChainStore:
     Failures raise StorageError, those that pass StorageUnavailable; see `Session`.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.session = Session(engine)
+    def __init__(self, engine: Engine, lock: WriterLock | None = None) -> None:
+        """With a `lock`, only who holds it can write."""
+        self.session = Session(engine, lock)
 
     def transaction(self) -> AbstractContextManager[None]:
         """One database transaction: committed at the end, rolled back on an exception."""
@@ -45,10 +48,14 @@ class SqlChainStore:
 
     def check_network(self, network_id: bytes) -> None:
         """Claims a new database for this network; StorageError when it belongs to another."""
-        with self.session.transaction(), self.session.writing() as connection:
-            row = (NETWORK_KEY, network_id)
-            dialect.insert_missing_rows(connection, meta, [row])
-            found = connection.scalar(select(meta.c.value).where(meta.c.key == NETWORK_KEY))
+        stored = select(meta.c.value).where(meta.c.key == NETWORK_KEY)
+        with self.session.reading() as connection:
+            found = connection.scalar(stored)
+        if found is None:
+            with self.session.transaction(), self.session.writing() as connection:
+                row = (NETWORK_KEY, network_id)
+                dialect.insert_missing_rows(connection, meta, [row])
+                found = connection.scalar(stored)
         if found != network_id:
             raise StorageError(
                 f"the database belongs to network {bytes(found or b'').hex()}, this node to "
@@ -257,7 +264,7 @@ class SqlChainStore:
 
 def _entry(row: "Row[bytes, bytes, bytes, int]") -> BlockEntry:
     work = int.from_bytes(row[2], "big")
-    return BlockEntry(row[0], decode_header(row[1]), work, BlockStatus(row[3]))
+    return BlockEntry(row[0], read_header(row[0], row[1]), work, read_status(row[0], row[3]))
 
 
 def _block_values(
