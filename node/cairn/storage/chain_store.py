@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from sqlalchemy import Engine, Row, Select, and_, delete, literal, select, update
+from sqlalchemy import Engine, Row, Select, and_, delete, func, literal, select, update
 
 from cairn.chain.pool import fee_rate
 from cairn.chain.store import BlockEntry, BlockStatus, PoolRow
@@ -11,7 +11,7 @@ from cairn.consensus.block import Block
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account, total_fees
 from cairn.consensus.transaction import decode_transaction
 from cairn.storage import dialect
-from cairn.storage.errors import StorageError
+from cairn.storage.errors import DatabaseInUseError, StorageError
 from cairn.storage.rows import read_header, read_status
 from cairn.storage.session import Session
 from cairn.storage.state import select_accounts
@@ -203,7 +203,7 @@ class SqlChainStore:
             )
             for position, item in enumerate(block.transactions)
         ]
-        self._set_status(block.hash, BlockStatus.ACTIVE)
+        self._activate(block.hash, height)
         with self.session.writing() as connection:
             dialect.insert_rows(connection, transactions, rows)
         self._save_accounts(accounts)
@@ -218,6 +218,31 @@ class SqlChainStore:
                 delete(transactions).where(transactions.c.height == block.header.height)
             )
         self._save_accounts(accounts)
+
+    def _activate(self, block_hash: bytes, height: int) -> None:
+        """Compare and set: whoever wrote past the writer's lock, a height has one active block."""
+        rival = blocks.alias("rival")
+        # The limit keeps MySQL from merging the inner query, whose table it would refuse.
+        same = select(rival.c.hash).where(
+            rival.c.status == BlockStatus.ACTIVE, rival.c.height == height
+        )
+        rivals = select(func.count()).select_from(same.limit(1).subquery("same"))
+        statement = (
+            update(blocks)
+            .where(blocks.c.hash == block_hash, rivals.scalar_subquery() == 0)
+            .values(status=int(BlockStatus.ACTIVE))
+        )
+        with self.session.writing() as connection:
+            if connection.execute(statement).rowcount == 1:
+                return
+            found = connection.scalar(same)
+        if found is not None:
+            raise DatabaseInUseError(
+                f"block {bytes(found).hex()} is active at height {height}, where this process "
+                f"connects {block_hash.hex()}: another process writes in this database; give "
+                "every node one of its own, then run `cairn doctor --repair`"
+            )
+        raise StorageError(f"block {block_hash.hex()} is not stored: run `cairn doctor`")
 
     def _set_status(self, block_hash: bytes, status: BlockStatus) -> None:
         statement = update(blocks).where(blocks.c.hash == block_hash).values(status=int(status))
