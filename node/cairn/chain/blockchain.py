@@ -12,7 +12,13 @@ from enum import Enum
 from cairn.chain.orphans import OrphanBlocks
 from cairn.chain.pool import Pool
 from cairn.chain.signatures import SignatureChecker
-from cairn.chain.store import BlockEntry, BlockStatus, ChainStore
+from cairn.chain.store import (
+    BlockEntry,
+    BlockStatus,
+    ChainStore,
+    ForeignTipError,
+    LedgerDamagedError,
+)
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import (
@@ -37,13 +43,6 @@ _REMEMBERED_CONTEXTS = 4_096
 _REMEMBERED_ACCOUNTS = 16_384
 _BRANCH_STEP = 256
 """Entries read at once when walking a branch back to its fork point."""
-
-
-class LedgerDamagedError(RuntimeError):
-    """What is stored contradicts itself; no block and nobody outside is at fault."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: stop the listener and run `cairn doctor --repair`")
 
 
 class BlockFate(Enum):
@@ -199,11 +198,16 @@ class Blockchain:
         return self._remember(ParentContext(block_hash, entries[0].height, times[-1], times))
 
     def check_database(self) -> None:
-        """Raises the store's error when it does not answer, RuntimeError when another process
-        has moved the tip: there is one writer, and `reload` is due."""
+        """Raises the store's error when it does not answer, ForeignTipError when another process
+        has moved the tip: there is to be one writer."""
         stored = self._store.tip()
         if stored is None or stored.hash != self.tip.hash:
-            raise RuntimeError("the stored tip is not the one in memory: who else writes there?")
+            found = stored.hash.hex() if stored else "nothing"
+            raise ForeignTipError(
+                f"the stored tip is {found}, this process left {self.tip.hash.hex()}: another "
+                "process writes in this database; give every node one of its own, then run "
+                "`cairn doctor --repair`"
+            )
 
     def accounts_of(self, addresses: Collection[bytes]) -> dict[bytes, Account]:
         """The confirmed states of these accounts, those lately asked for from memory."""

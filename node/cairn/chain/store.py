@@ -10,6 +10,17 @@ from cairn.consensus.block import Block, Header
 from cairn.consensus.ledger import Account
 
 
+class LedgerDamagedError(RuntimeError):
+    """What is stored contradicts itself; no block and nobody outside is at fault."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: stop the listener and run `cairn doctor --repair`")
+
+
+class ForeignTipError(RuntimeError):
+    """Another process moved the stored tip."""
+
+
 class BlockStatus(IntEnum):
     """What is known of a stored block. The values stand in the database."""
 

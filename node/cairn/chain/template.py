@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from cairn.chain.blockchain import Blockchain, LedgerDamagedError
+from cairn.chain.blockchain import Blockchain
 from cairn.chain.pool import BLOCK_OVERHEAD_BYTES
+from cairn.chain.store import LedgerDamagedError
 from cairn.consensus.block import Block, Coinbase, Header, build_block, build_header
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import total_fees

@@ -23,10 +23,13 @@ def migrate(config_file: str | None, as_json: bool) -> None:
     """
     from cairn.storage.migrate import migrate as run
     from cairn.storage.migrate import pending_revisions
+    from cairn.storage.writer_lock import sole_writer
 
     url = load_config(config_file).database_url
     pending = list(pending_revisions(url))
-    run(url)
+    if pending:
+        with sole_writer(url):
+            run(url)
     if as_json:
         print_json({"applied": pending})
     elif pending:

@@ -33,11 +33,11 @@ class NodeSection:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSection:
-    """`[database]`: SQLAlchemy URLs."""
+    """`[database]`: SQLAlchemy URLs. They may hold a password, and are never shown."""
 
-    url: str = ""
+    url: str = field(default="", repr=False)
     """Default: an SQLite file cairn.db in the data directory."""
-    read_url: str = ""
+    read_url: str = field(default="", repr=False)
     """For the web tier, with a read-only account; default: the same as `url`."""
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import Update, update
 
-from cairn.chain.blockchain import LedgerDamagedError
-from cairn.chain.store import BlockStatus
+from cairn.chain.store import BlockStatus, LedgerDamagedError
 from cairn.consensus.block import Block, Coinbase
 from cairn.consensus.transaction import Transaction
 from cairn.storage.errors import StorageUnavailable

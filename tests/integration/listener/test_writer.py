@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from cairn.chain.admission import Admission
 from cairn.chain.blockchain import BlockFate, ChainChange
+from cairn.chain.store import ForeignTipError
 from cairn.consensus.errors import Rule
 from cairn.consensus.transaction import Transaction
 from cairn.services.listener import writer as writer_module
@@ -372,7 +373,7 @@ def test_recovers_when_another_process_moved_the_tip() -> None:
             await writer.admit([sent(node, 0).raw])
             block = builder.mine([sent(node, 0)])
             other.offer(block)
-            with pytest.raises(RuntimeError, match="who else writes there"):
+            with pytest.raises(ForeignTipError, match="another process"):
                 await writer.ping()
             await writer.ping()
             assert writer.tip.hash == block.hash

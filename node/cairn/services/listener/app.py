@@ -30,6 +30,7 @@ from cairn.storage.engine import open_engine
 from cairn.storage.errors import StorageUnavailable
 from cairn.storage.migrate import migrate
 from cairn.storage.node_store import SqlNodeStore
+from cairn.storage.writer_lock import WriterLock
 from cairn.wallet import AccountKey
 
 HOUSEKEEPING_SECONDS = 1.0
@@ -49,7 +50,8 @@ class Listener:
         self._account = account
         self._started_at = int(time.time())
         self._engine = open_engine(config.database_url)
-        self._store = SqlChainStore(self._engine)
+        self._lock = WriterLock(config.database_url, self._engine)
+        self._store = SqlChainStore(self._engine, self._lock)
         self._signatures = SignatureChecker(config.params.network_id())
         self._chain = self._build_chain()
         self._writer = LedgerWriter(
@@ -58,6 +60,7 @@ class Listener:
             _now,
             self._tip_moved,
             self._transactions_admitted,
+            self._lock,
         )
         self._port = ListenerPort(self._chain, self._store, self._writer)
         self._network = PeerNetwork(
@@ -104,13 +107,18 @@ class Listener:
             asyncio.create_task(self._ipc.serve(self._requests.handle)),
             asyncio.create_task(self._keep_house()),
             asyncio.create_task(stop.wait()),
+            asyncio.create_task(self._writer.failed.wait()),
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         self._notifier.stopping("stopping")
+        if self._writer.failure is not None:
+            self._alerts.set("ledger-unusable", str(self._writer.failure))
         self._ipc.close()
         tasks[1].cancel()
         await asyncio.wait(tasks[:2])
         await self._close()
+        if self._writer.failure is not None:
+            raise self._writer.failure
         for task in done:
             task.result()  # a part that failed by itself is an error, not a stop
 
@@ -134,6 +142,7 @@ class Listener:
         """Migrates and claims the database, waiting as long as none answers."""
         while True:
             try:
+                await asyncio.to_thread(self._lock.take)
                 await asyncio.to_thread(migrate, self._config.database_url)
                 await asyncio.to_thread(self._store.check_network, self._chain.network_id)
                 return
@@ -164,6 +173,7 @@ class Listener:
         await self._writer.close()
         self._port.close()
         self._signatures.close()
+        self._lock.release()
         self._engine.dispose()
         log_event(_logger, "listener stopped")
 

@@ -13,17 +13,21 @@ from typing import Any, TypeVar
 
 from cairn.chain.admission import Admission, Admitter
 from cairn.chain.blockchain import Blockchain, BlockFate, BlockResult, ChainChange
+from cairn.chain.store import ForeignTipError, LedgerDamagedError
 from cairn.chain.template import BlockTemplate, build_template
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.errors import RuleError
 from cairn.consensus.transaction import Transaction
 from cairn.network.port import TipView
 from cairn.services.logs import log_event
-from cairn.storage.errors import StorageError, StorageUnavailable
+from cairn.storage.errors import DatabaseInUseError, StorageError, StorageUnavailable
+from cairn.storage.writer_lock import WriterLock
 
 MAX_BATCH_TRANSACTIONS = 2_000
 """In one database transaction; keeps the longest wait for the next job below a second."""
 MAX_QUEUED_TRANSACTIONS = 20_000
+FATAL_ERRORS = (DatabaseInUseError, LedgerDamagedError, ForeignTipError)
+"""After these the listener ends: to go on, or to start again, would spoil or mend nothing."""
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 _T = TypeVar("_T")
@@ -48,15 +52,20 @@ class LedgerWriter:
         clock: Callable[[], int],
         on_moved: Callable[[ChainChange], None],
         on_admitted: Callable[[Sequence[Transaction]], None],
+        lock: WriterLock | None = None,
     ) -> None:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self.database_problem: str | None = None
         """Why the database cannot be used now, for people; None while it can."""
+        self.failed = asyncio.Event()
+        """Set when going on can mend nothing; `failure` says what happened."""
+        self.failure: Exception | None = None
         self.tip: TipView
         """The active chain's last block; there once `start` has returned."""
         self.pool_transactions = 0
         self.pool_bytes = 0
         self._chain = chain
+        self._lock = lock
         self._admitter = admitter
         self._clock = clock
         self._on_moved = on_moved
@@ -87,7 +96,7 @@ class LedgerWriter:
 
     async def ping(self) -> None:
         """Proves that the thread turns and, by reading again if need be, that state is in step."""
-        await self.run(self._chain.check_database)
+        await self.run(self._check)
 
     async def admit(self, offered: Sequence[bytes]) -> list[Admission]:
         """Offers transactions to the pool; durable when it returns.
@@ -126,6 +135,10 @@ class LedgerWriter:
         loop = asyncio.get_running_loop()
         try:
             result = await loop.run_in_executor(self.thread, self._in_thread, job, *arguments)
+        except FATAL_ERRORS as error:
+            self.failure = self.failure or error
+            self.failed.set()
+            raise
         except StorageError as error:
             if self.database_problem is None:
                 log_event(_logger, "database unavailable", level=logging.ERROR, problem=str(error))
@@ -160,12 +173,19 @@ class LedgerWriter:
 
     def _read_again(self) -> None:
         """Brings memory in step; what moved unnoticed, by a commit that looked lost, is told."""
+        if self._lock is not None:
+            self._lock.take()
         self._chain.reload(self._clock())
         change = self._chain.change_since(self._told_tip) if self._told_tip else None
         if change is not None:
             self._missed.append(change)
         self._told_tip = self._chain.tip.hash
         self._in_step = True
+
+    def _check(self) -> None:
+        if self._lock is not None:
+            self._lock.check()
+        self._chain.check_database()
 
     def _accept_raw(self, raw: bytes) -> BlockResult:
         try:
