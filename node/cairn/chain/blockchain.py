@@ -6,13 +6,20 @@ block that breaks a rule leaves the tip where it was.
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 
 from cairn.chain.orphans import OrphanBlocks
+from cairn.chain.outcomes import (
+    BlockFate,
+    BlockResult,
+    ChainChange,
+    LedgerDamagedError,
+    RefusedReorganisation,
+)
 from cairn.chain.pool import Pool
 from cairn.chain.signatures import SignatureChecker
 from cairn.chain.store import BlockEntry, BlockStatus, ChainStore
+from cairn.chain.waiting import sound_rows, unminable
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import (
@@ -25,7 +32,7 @@ from cairn.consensus.ledger import (
 )
 from cairn.consensus.params import NetworkParams
 from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work, work_of
-from cairn.consensus.transaction import Transaction, decode_transaction
+from cairn.consensus.transaction import Transaction
 from cairn.consensus.validation import (
     MEDIAN_TIME_BLOCKS,
     ParentContext,
@@ -33,68 +40,19 @@ from cairn.consensus.validation import (
     check_header,
 )
 
+__all__ = [
+    "BlockFate",
+    "BlockResult",
+    "Blockchain",
+    "ChainChange",
+    "LedgerDamagedError",
+    "RefusedReorganisation",
+]
+
 _REMEMBERED_CONTEXTS = 4_096
 _REMEMBERED_ACCOUNTS = 16_384
 _BRANCH_STEP = 256
 """Entries read at once when walking a branch back to its fork point."""
-
-
-class LedgerDamagedError(RuntimeError):
-    """What is stored contradicts itself; no block and nobody outside is at fault."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: stop the listener and run `cairn doctor --repair`")
-
-
-class BlockFate(Enum):
-    """What became of a block that was offered."""
-
-    ACCEPTED = "accepted"
-    """It is in the active chain."""
-    STORED = "stored"
-    """Sound as far as checked, on a branch that is not followed."""
-    DUPLICATE = "duplicate"
-    """Known already."""
-    ORPHAN = "orphan"
-    """Its parent is unknown; held for a while in memory."""
-    LATER = "later"
-    """Its timestamp is still too far ahead; it may be offered again."""
-    INVALID = "invalid"
-    """It breaks a rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChainChange:
-    """How the active chain moved, once."""
-
-    fork: BlockEntry
-    """The last block that old and new chain share."""
-    disconnected: tuple[Block, ...]
-    """Newest first."""
-    connected: tuple[Block, ...]
-    """Oldest first; its last is the new tip."""
-    accounts: Mapping[bytes, Account]
-    """The new states of all accounts it touched."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockResult:
-    """What became of an offered block, and every move of the chain that followed."""
-
-    fate: BlockFate
-    problem: RuleError | None = None
-    changes: tuple[ChainChange, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedReorganisation:
-    """A branch with more work that policy keeps the node from following."""
-
-    branch_tip: bytes
-    chain_work: int
-    """Of the branch up to that tip."""
-    limit: int
-    """It would undo more blocks of the active chain than this."""
 
 
 class Blockchain:
@@ -150,18 +108,30 @@ class Blockchain:
         return replace(entry, status=BlockStatus.ACTIVE)
 
     def _restore_pool(self) -> None:
-        rows = [(self._decode_waiting(row.raw), row.received_at) for row in self._store.load_pool()]
-        accounts = self._store.load_accounts({transaction.sender for transaction, _ in rows})
-        change = self.pool.restore(rows, accounts)
-        if change.removed:
+        rows = self._store.load_pool()
+        sound, unsound = sound_rows(rows, self.params, self.network_id, self._signatures)
+        accounts = self._store.load_accounts({transaction.sender for transaction, _ in sound})
+        removed = self.pool.restore(sound, accounts).removed | unsound
+        if removed:
             with self._store.transaction():
-                self._store.change_pool((), change.removed)
+                self._store.change_pool((), removed)
 
-    def _decode_waiting(self, raw: bytes) -> Transaction:
-        try:
-            return decode_transaction(raw, self.network_id)
-        except RuleError as error:
-            raise LedgerDamagedError(f"a waiting transaction is damaged ({error})") from None
+    # -- mining ------------------------------------------------------------------------------
+
+    def minable(self, max_bytes: int) -> tuple[Transaction, ...]:
+        """Waiting transactions for the next block, at most `max_bytes` together, in order.
+
+        Judged once more as the block will be: one that the chain would refuse costs itself
+        and those after it their place in the pool, not the block.
+        """
+        while True:
+            chosen = self.pool.select(max_bytes)
+            accounts = self.accounts_of({transaction.sender for transaction in chosen})
+            culprits = unminable(chosen, accounts, self.params, self._signatures)
+            if not culprits:
+                return tuple(chosen)
+            with self._store.transaction():
+                self._store.change_pool((), self.pool.drop(culprits).removed)
 
     # -- questions ---------------------------------------------------------------------------
 

@@ -238,8 +238,18 @@ class Pool:
                 self._remove_with_followers(entry, change)
         return change
 
+    def drop(self, transactions: Iterable[Transaction]) -> PoolChange:
+        """Takes these out, with their followers, as far as they wait."""
+        change = PoolChange()
+        for transaction in transactions:
+            entry = self._entries.get(transaction.id)
+            if entry is not None:
+                self._remove_with_followers(entry, change)
+        return change
+
     def _drop_unfit(self, address: bytes, change: PoolChange) -> None:
-        """Drops a sender's used sequences, and all from the first that can't be paid."""
+        """Drops a sender's used sequences, all from the first that can't be paid, and what is
+        held farther ahead than any is taken."""
         sender = self._senders[address]
         spendable = sender.account.balance
         for sequence, entry in sorted(sender.entries.items()):
@@ -247,7 +257,7 @@ class Pool:
                 self._remove(entry, change)
                 continue
             spendable -= entry.transaction.cost
-            if spendable < 0:
+            if spendable < 0 or sequence >= sender.first_gap + pool_rules.MAX_AHEAD:
                 self._remove(entry, change)
 
     # -- mining ------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from cairn.consensus.transaction import Transaction
 
 MAX_WAITING_PER_SENDER = 64
 MAX_HELD_PER_SENDER = 16
+MAX_AHEAD = MAX_WAITING_PER_SENDER + MAX_HELD_PER_SENDER
+"""Sequences past the next one that may be held for a gap."""
 MAX_AGE_SECONDS = 86_400
 MAX_AHEAD_SECONDS = 600
 REPLACEMENT_PERCENT = 110
@@ -58,7 +60,7 @@ def check_reach(transaction: Transaction, account: Account) -> None:
     sequence, expected = transaction.sequence, account.next_sequence
     if sequence < expected:
         check_spendable(transaction, account)  # raises sequence-mismatch
-    furthest = expected + MAX_WAITING_PER_SENDER + MAX_HELD_PER_SENDER
+    furthest = expected + MAX_AHEAD
     if sequence >= furthest:
         raise RuleError(
             Rule.POOL_GAP_TOO_WIDE,

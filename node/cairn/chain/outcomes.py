@@ -1,0 +1,68 @@
+"""What becomes of offered blocks, and how the active chain moves by them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from cairn.chain.store import BlockEntry
+from cairn.consensus.block import Block
+from cairn.consensus.errors import RuleError
+from cairn.consensus.ledger import Account
+
+
+class LedgerDamagedError(RuntimeError):
+    """What is stored contradicts itself; no block and nobody outside is at fault."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: stop the listener and run `cairn doctor --repair`")
+
+
+class BlockFate(Enum):
+    """What became of a block that was offered."""
+
+    ACCEPTED = "accepted"
+    """It is in the active chain."""
+    STORED = "stored"
+    """Sound as far as checked, on a branch that is not followed."""
+    DUPLICATE = "duplicate"
+    """Known already."""
+    ORPHAN = "orphan"
+    """Its parent is unknown; held for a while in memory."""
+    LATER = "later"
+    """Its timestamp is still too far ahead; it may be offered again."""
+    INVALID = "invalid"
+    """It breaks a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainChange:
+    """How the active chain moved, once."""
+
+    fork: BlockEntry
+    """The last block that old and new chain share."""
+    disconnected: tuple[Block, ...]
+    """Newest first."""
+    connected: tuple[Block, ...]
+    """Oldest first; its last is the new tip."""
+    accounts: Mapping[bytes, Account]
+    """The new states of all accounts it touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """What became of an offered block, and every move of the chain that followed."""
+
+    fate: BlockFate
+    problem: RuleError | None = None
+    changes: tuple[ChainChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedReorganisation:
+    """A branch with more work that policy keeps the node from following."""
+
+    branch_tip: bytes
+    chain_work: int
+    """Of the branch up to that tip."""
+    limit: int
+    """It would undo more blocks of the active chain than this."""
