@@ -8,10 +8,11 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from cairn.chain.orphans import OrphanBlocks
+from cairn.chain.orphans import OrphanBlocks, check_orphan
 from cairn.chain.outcomes import (
     BlockFate,
     BlockResult,
+    BranchInvalidError,
     ChainChange,
     LedgerDamagedError,
     RefusedReorganisation,
@@ -19,7 +20,7 @@ from cairn.chain.outcomes import (
 from cairn.chain.pool import Pool
 from cairn.chain.signatures import SignatureChecker
 from cairn.chain.store import BlockEntry, BlockStatus, ChainStore
-from cairn.chain.waiting import sound_rows, unminable
+from cairn.chain.waiting import in_chain_order, sound_rows, unminable
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import (
@@ -31,7 +32,7 @@ from cairn.consensus.ledger import (
     touched_addresses,
 )
 from cairn.consensus.params import NetworkParams
-from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work, work_of
+from cairn.consensus.proof_of_work import work_of
 from cairn.consensus.transaction import Transaction
 from cairn.consensus.validation import (
     MEDIAN_TIME_BLOCKS,
@@ -40,14 +41,7 @@ from cairn.consensus.validation import (
     check_header,
 )
 
-__all__ = [
-    "BlockFate",
-    "BlockResult",
-    "Blockchain",
-    "ChainChange",
-    "LedgerDamagedError",
-    "RefusedReorganisation",
-]
+__all__ = ["BlockFate", "BlockResult", "Blockchain", "ChainChange", "LedgerDamagedError"]
 
 _REMEMBERED_CONTEXTS = 4_096
 _REMEMBERED_ACCOUNTS = 16_384
@@ -152,7 +146,9 @@ class Blockchain:
         accounts: set[bytes] = set().union(
             *(touched_addresses(block) for block in (*disconnected, *connected))
         )
-        return ChainChange(fork, tuple(disconnected), connected, self.accounts_of(accounts))
+        returned = self._waiting_of(disconnected)
+        states = self.accounts_of(accounts)
+        return ChainChange(fork, tuple(disconnected), connected, states, returned)
 
     def context_of(self, block_hash: bytes) -> ParentContext | None:
         """What a child of this block is judged against; None when the block is not stored."""
@@ -223,18 +219,7 @@ class Blockchain:
         return self._store_and_follow(entry, block, now)
 
     def _hold_orphan(self, block: Block) -> BlockResult:
-        """Orphans must show work at least, or holding them would cost a sender nothing; and be
-        whole, or a false body would keep the true one of the same hash out."""
-        limit = self.params.target_limit
-        if bits_to_target(block.header.bits) > bits_to_target(limit):
-            raise RuleError(
-                Rule.BITS_MISMATCH,
-                f"bits {block.header.bits:#010x} are easier than the limit {limit:#010x}",
-                bits=block.header.bits,
-                limit=limit,
-            )
-        check_proof_of_work(block.hash, block.header.bits)
-        check_block_sanity(block, self.params)
+        check_orphan(block, self.params)
         self._orphans.hold(block)
         parent = block.header.previous_hash.hex()
         problem = RuleError(Rule.PARENT_UNKNOWN, f"parent {parent} is not known here")
@@ -252,7 +237,7 @@ class Blockchain:
             with self._store.transaction():
                 self._store.insert_block(entry, block, now)
                 change = self._switch_to(entry, now, {block.hash: block})
-        except _BranchInvalid as error:
+        except BranchInvalidError as error:
             # Rolled back whole, the new block included: keep it, so that it is known as bad.
             with self._store.transaction():
                 self._store.insert_block(entry, block, now)
@@ -272,7 +257,7 @@ class Blockchain:
                 try:
                     with self._store.transaction():
                         change = self._switch_to(entry, now, {})
-                except _BranchInvalid as error:
+                except BranchInvalidError as error:
                     with self._store.transaction():
                         self._mark_invalid(error.block_hash)
                     break
@@ -326,10 +311,11 @@ class Blockchain:
             try:
                 self._connect(block, accounts)
             except RuleError as error:
-                raise _BranchInvalid(step.hash, error) from error
+                raise BranchInvalidError(step.hash, error) from error
             connected.append(block)
         self._move_pool(disconnected, connected, accounts, now)
-        return ChainChange(fork, tuple(disconnected), tuple(connected), accounts)
+        returned = self._waiting_of(disconnected)
+        return ChainChange(fork, tuple(disconnected), tuple(connected), accounts, returned)
 
     def _note_refused(self, entry: BlockEntry) -> None:
         refused = self.refused_reorganisation
@@ -395,25 +381,15 @@ class Blockchain:
         mined_ids = {transaction.id for transaction in mined}
         returned = [
             transaction
-            for transaction in _in_chain_order(disconnected)
+            for transaction in in_chain_order(disconnected)
             if transaction.id not in mined_ids
         ]
         change = self.pool.follow(accounts, mined, returned, now)
         self._store.change_pool(change.rows(), change.removed - mined_ids)
 
+    def _waiting_of(self, blocks: Sequence[Block]) -> tuple[Transaction, ...]:
+        return tuple(each for each in in_chain_order(blocks) if each.id in self.pool)
+
     def _mark_invalid(self, block_hash: bytes) -> None:
         descendants = self._store.descendants(block_hash)
         self._store.mark_invalid([block_hash, *(entry.hash for entry in descendants)])
-
-
-class _BranchInvalid(Exception):
-    """A signal to roll the database transaction back; nobody outside sees it."""
-
-    def __init__(self, block_hash: bytes, problem: RuleError) -> None:
-        super().__init__(str(problem))
-        self.block_hash = block_hash
-        self.problem = problem
-
-
-def _in_chain_order(disconnected: Sequence[Block]) -> list[Transaction]:
-    return [transaction for block in reversed(disconnected) for transaction in block.transactions]

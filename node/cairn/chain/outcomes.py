@@ -8,6 +8,7 @@ from cairn.chain.store import BlockEntry
 from cairn.consensus.block import Block
 from cairn.consensus.errors import RuleError
 from cairn.consensus.ledger import Account
+from cairn.consensus.transaction import Transaction
 
 
 class LedgerDamagedError(RuntimeError):
@@ -46,6 +47,8 @@ class ChainChange:
     """Oldest first; its last is the new tip."""
     accounts: Mapping[bytes, Account]
     """The new states of all accounts it touched."""
+    returned: tuple[Transaction, ...] = ()
+    """Transactions of disconnected blocks that wait again: others may have forgotten them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +69,12 @@ class RefusedReorganisation:
     """Of the branch up to that tip."""
     limit: int
     """It would undo more blocks of the active chain than this."""
+
+
+class BranchInvalidError(Exception):
+    """A signal to roll the database transaction back; nobody outside the chain sees it."""
+
+    def __init__(self, block_hash: bytes, problem: RuleError) -> None:
+        super().__init__(str(problem))
+        self.block_hash = block_hash
+        self.problem = problem

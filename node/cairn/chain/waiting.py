@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from cairn.chain.signatures import SignatureChecker
 from cairn.chain.store import PoolRow
+from cairn.consensus.block import Block
 from cairn.consensus.errors import RuleError
 from cairn.consensus.ledger import Account, apply_transaction
 from cairn.consensus.params import NetworkParams
@@ -83,3 +84,8 @@ def unminable(
             _logger.warning("waiting transaction %s is dropped: %s", transaction.id.hex(), error)
             culprits.append(transaction)
     return culprits
+
+
+def in_chain_order(disconnected: Sequence[Block]) -> list[Transaction]:
+    """The transactions of these blocks, newest block first, as the chain had them."""
+    return [transaction for block in reversed(disconnected) for transaction in block.transactions]

@@ -477,3 +477,17 @@ def test_what_spent_the_losing_branchs_reward_does_not_wait_again(node: ChainNod
     node.offer(*(branch.mine(extra=b"b") for _ in range(3)))
     assert node.pool_ids() == set()
     node.check()
+
+
+def test_tells_which_transactions_wait_again(make_node: MakeNode) -> None:
+    node = make_node()
+    builder = ChainBuilder(node.params)
+    rival = builder.fork(0)
+    both, alone = builder.send(ALICE, BOB.address, 1), builder.send(BOB, ALICE.address, 2)
+    node.offer(builder.mine([both, alone]))
+    before = node.chain.tip.hash
+    result = node.offer(rival.mine([both]), rival.mine())
+    assert [change.returned for change in result.changes] == [(alone,)]
+    told_late = node.chain.change_since(before)
+    assert told_late is not None
+    assert told_late.returned == (alone,)
