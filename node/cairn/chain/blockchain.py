@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from cairn.chain.accounts import AccountCache
 from cairn.chain.orphans import OrphanBlocks, check_orphan
 from cairn.chain.outcomes import (
     BlockFate,
@@ -24,7 +25,6 @@ from cairn.chain.waiting import in_chain_order, sound_rows, unminable
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import (
-    EMPTY_ACCOUNT,
     Account,
     apply_block,
     genesis_accounts,
@@ -44,7 +44,6 @@ from cairn.consensus.validation import (
 __all__ = ["BlockFate", "BlockResult", "Blockchain", "ChainChange", "LedgerDamagedError"]
 
 _REMEMBERED_CONTEXTS = 4_096
-_REMEMBERED_ACCOUNTS = 16_384
 _BRANCH_STEP = 256
 """Entries read at once when walking a branch back to its fork point."""
 
@@ -74,7 +73,7 @@ class Blockchain:
         self._max_reorg_blocks = max_reorg_blocks
         self._orphans = OrphanBlocks()
         self._contexts: OrderedDict[bytes, ParentContext] = OrderedDict()
-        self._accounts: OrderedDict[bytes, Account] = OrderedDict()
+        self._accounts = AccountCache(store)
         self._tip: BlockEntry | None = None
 
     @property
@@ -169,15 +168,7 @@ class Blockchain:
 
     def accounts_of(self, addresses: Collection[bytes]) -> dict[bytes, Account]:
         """The confirmed states of these accounts, those lately asked for from memory."""
-        unknown = [address for address in addresses if address not in self._accounts]
-        if unknown:
-            stored = self._store.load_accounts(unknown)
-            for address in unknown:
-                self._accounts[address] = stored.get(address, EMPTY_ACCOUNT)
-        found = {address: self._accounts[address] for address in addresses}
-        while len(self._accounts) > _REMEMBERED_ACCOUNTS:
-            self._accounts.popitem(last=False)
-        return found
+        return self._accounts.of(addresses)
 
     # -- accepting ---------------------------------------------------------------------------
 
@@ -252,21 +243,28 @@ class Blockchain:
     def _follow_best(self, now: int) -> tuple[ChainChange, ...]:
         """Switches to stored branches with more work, heaviest first, until none is left."""
         changes = []
-        while True:
-            for entry in self._store.heavier_stored(self.tip.chain_work):
+        refused: set[bytes] = set()
+        last: BlockEntry | None = None
+        while entries := self._store.heavier_stored(self.tip.chain_work, last):
+            last = entries[-1]
+            for entry in entries:
+                if entry.hash in refused:  # below a tip that was looked at
+                    continue
                 try:
                     with self._store.transaction():
-                        change = self._switch_to(entry, now, {})
+                        change = self._switch_to(entry, now, {}, refused)
                 except BranchInvalidError as error:
                     with self._store.transaction():
                         self._mark_invalid(error.block_hash)
+                    last = None
                     break
                 if change is not None:
                     self._moved(change, entry)
                     changes.append(change)
+                    refused.clear()
+                    last = None
                     break
-            else:
-                return tuple(changes)
+        return tuple(changes)
 
     def _moved(self, change: ChainChange, tip: BlockEntry) -> None:
         """The database transaction is committed: what is in memory may follow."""
@@ -274,8 +272,7 @@ class Blockchain:
         refused = self.refused_reorganisation
         if refused is not None and refused.chain_work <= tip.chain_work:
             self.refused_reorganisation = None
-        for address in change.accounts.keys() & self._accounts.keys():
-            self._accounts[address] = change.accounts[address]
+        self._accounts.follow(change.accounts)
         for block in change.connected:
             parent = self._contexts.get(block.header.previous_hash)
             if parent is not None:  # from memory alone: nothing may fail after the commit
@@ -290,15 +287,22 @@ class Blockchain:
     # -- moving the tip, inside a database transaction ----------------------------------------
 
     def _switch_to(
-        self, entry: BlockEntry, now: int, at_hand: Mapping[bytes, Block]
+        self,
+        entry: BlockEntry,
+        now: int,
+        at_hand: Mapping[bytes, Block],
+        refused: set[bytes] | None = None,
     ) -> ChainChange | None:
-        """Makes `entry` the tip if it has more work and policy allows; None if it stays."""
+        """Makes `entry` the tip if it has more work and policy allows; None if it stays.
+        Of a branch that policy refuses, `refused` takes the hashes."""
         if entry.chain_work <= self.tip.chain_work:
             return None
         lowest_fork = self.tip.height - self._max_reorg_blocks
         branch, fork = self._branch_of(entry, lowest_fork)
         if fork is None:
             self._note_refused(entry)
+            if refused is not None:
+                refused.update(step.hash for step in branch)
             return None
         depth = self.tip.height - fork.height
         disconnected: list[Block] = []
@@ -327,10 +331,8 @@ class Blockchain:
     def _branch_of(
         self, entry: BlockEntry, lowest_fork: int
     ) -> tuple[list[BlockEntry], BlockEntry | None]:
-        """The branch that ends in `entry`, oldest first, and the active block it forks from.
-
-        None for the fork when it lies below height `lowest_fork`.
-        """
+        """The branch that ends in `entry`, oldest first, and the active block it forks from;
+        None for that when it lies below height `lowest_fork`."""
         branch = [entry]
         if entry.header.previous_hash == self.tip.hash:
             return branch, self.tip

@@ -491,3 +491,19 @@ def test_tells_which_transactions_wait_again(make_node: MakeNode) -> None:
     told_late = node.chain.change_since(before)
     assert told_late is not None
     assert told_late.returned == (alone,)
+
+
+def test_many_refused_blocks_do_not_hide_a_branch_that_is_allowed(make_node: MakeNode) -> None:
+    node = make_node(max_reorg_blocks=1)
+    ours, deep = ChainBuilder(node.params), ChainBuilder(node.params)
+    node.offer(*(ours.mine() for _ in range(5)))
+    allowed = ours.fork(2)
+    node.offer(*(allowed.mine(extra=b"allowed") for _ in range(4)))
+    node.offer(*(deep.mine(extra=b"deep") for _ in range(107)))  # 101 heavier than what follows
+    assert node.chain.tip.height == 5
+    node.restart(max_reorg_blocks=3)
+    assert node.chain.tip.hash == allowed.blocks[-1].hash
+    refused = node.chain.refused_reorganisation
+    assert refused is not None
+    assert refused.branch_tip == deep.blocks[-1].hash
+    node.check()
