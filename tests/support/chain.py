@@ -186,6 +186,9 @@ def check_pool(
     assert len(waiting) == len(pool)
     assert pool.total_bytes == sum(len(each.raw) for each in waiting if each is not None)
     assert pool.total_bytes <= policy.max_bytes
+    ready = {each.id for each in pool.select(2**40)}
+    held = [each for each in waiting if each is not None and each.id not in ready]
+    assert pool.held_bytes == sum(len(each.raw) for each in held) <= policy.max_bytes // 20
     if rows is not None:
         assert set(rows) == {each.id for each in waiting if each is not None}
     places = {(each.sender, each.sequence) for each in waiting if each is not None}

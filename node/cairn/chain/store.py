@@ -90,8 +90,9 @@ class ChainStore(Protocol):
     def descendants(self, block_hash: bytes) -> list[BlockEntry]:
         """All stored blocks that build on this one, parents before children."""
 
-    def heavier_stored(self, chain_work: int) -> list[BlockEntry]:
-        """Blocks of status STORED with more than this work, heaviest first, at most 100."""
+    def heavier_stored(self, chain_work: int, after: BlockEntry | None = None) -> list[BlockEntry]:
+        """Blocks of status STORED with more than this work, heaviest first, then by hash, at
+        most 100; those that come after `after` in that order."""
 
     def load_block_bytes(self, block_hash: bytes) -> bytes | None:
         """The canonical bytes of a stored block."""

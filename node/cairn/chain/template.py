@@ -55,7 +55,7 @@ def build_template(
         )
     height = parent.height + 1
     room = chain.params.max_block_bytes - BLOCK_OVERHEAD_BYTES
-    transactions = tuple(chain.pool.select(room))
+    transactions = chain.minable(room)
     reward = chain.params.subsidy(height) + total_fees(transactions)
     coinbase = Coinbase(recipient, reward, extra)
     bits = next_bits(parent, chain.params)

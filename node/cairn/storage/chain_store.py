@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from sqlalchemy import Engine, Row, Select, and_, delete, func, literal, select, update
+from sqlalchemy import Engine, Row, Select, and_, delete, func, literal, or_, select, update
 
 from cairn.chain.pool import fee_rate
 from cairn.chain.store import BlockEntry, BlockStatus, PoolRow
@@ -149,13 +149,19 @@ class SqlChainStore:
             generation = [child.hash for child in children]
         return found
 
-    def heavier_stored(self, chain_work: int) -> list[BlockEntry]:
-        """Blocks of status STORED with more than this work, heaviest first, at most 100."""
+    def heavier_stored(self, chain_work: int, after: BlockEntry | None = None) -> list[BlockEntry]:
+        """Blocks of status STORED with more than this work, heaviest first, then by hash, at
+        most 100; those that come after `after` in that order."""
         statement = select(*_ENTRY).where(
             blocks.c.status == BlockStatus.STORED,
             blocks.c.chain_work > chain_work.to_bytes(32, "big"),
         )
-        return self._entries(statement.order_by(blocks.c.chain_work.desc()).limit(HEAVIER_LIMIT))
+        if after is not None:
+            work = after.chain_work.to_bytes(32, "big")
+            beyond = or_(blocks.c.chain_work < work, blocks.c.hash > after.hash)
+            statement = statement.where(blocks.c.chain_work <= work, beyond)
+        ordered = statement.order_by(blocks.c.chain_work.desc(), blocks.c.hash)
+        return self._entries(ordered.limit(HEAVIER_LIMIT))
 
     def load_block_bytes(self, block_hash: bytes) -> bytes | None:
         """The canonical bytes of a stored block."""

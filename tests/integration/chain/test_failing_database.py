@@ -10,7 +10,7 @@ from cairn.chain.store import BlockStatus, LedgerDamagedError
 from cairn.consensus.block import Block, Coinbase
 from cairn.consensus.transaction import Transaction
 from cairn.storage.errors import StorageUnavailable
-from cairn.storage.tables import blocks, pool
+from cairn.storage.tables import blocks
 from tests.support.builders import (
     NOBODY,
     ChainBuilder,
@@ -201,12 +201,3 @@ def test_a_damaged_block_is_the_databases_fault_not_the_offers() -> None:
         assert set(node.statuses()) == {PARAMS.network_id(), ours.hash, theirs[0].hash}
         assert BlockStatus.INVALID not in node.statuses().values()
         node.check()
-
-
-def test_a_damaged_waiting_transaction_is_told_with_what_mends_it() -> None:
-    sent = make_transaction(ALICE, PARAMS, 0, BOB.address, 5, 1_000)
-    with sqlite_node(PARAMS) as node:
-        node.take(sent)
-        _damage(node, update(pool).values(raw=b"rot"))
-        with pytest.raises(LedgerDamagedError, match="cairn doctor --repair"):
-            node.chain.reload(NOW)

@@ -520,3 +520,33 @@ def test_what_spent_the_losing_branchs_reward_does_not_wait_again(node: ChainNod
     node.offer(*(branch.mine(extra=b"b") for _ in range(3)))
     assert node.pool_ids() == set()
     node.check()
+
+
+def test_tells_which_transactions_wait_again(make_node: MakeNode) -> None:
+    node = make_node()
+    builder = ChainBuilder(node.params)
+    rival = builder.fork(0)
+    both, alone = builder.send(ALICE, BOB.address, 1), builder.send(BOB, ALICE.address, 2)
+    node.offer(builder.mine([both, alone]))
+    before = node.chain.tip.hash
+    result = node.offer(rival.mine([both]), rival.mine())
+    assert [change.returned for change in result.changes] == [(alone,)]
+    told_late = node.chain.change_since(before)
+    assert told_late is not None
+    assert told_late.returned == (alone,)
+
+
+def test_many_refused_blocks_do_not_hide_a_branch_that_is_allowed(make_node: MakeNode) -> None:
+    node = make_node(max_reorg_blocks=1)
+    ours, deep = ChainBuilder(node.params), ChainBuilder(node.params)
+    node.offer(*(ours.mine() for _ in range(5)))
+    allowed = ours.fork(2)
+    node.offer(*(allowed.mine(extra=b"allowed") for _ in range(4)))
+    node.offer(*(deep.mine(extra=b"deep") for _ in range(107)))  # 101 heavier than what follows
+    assert node.chain.tip.height == 5
+    node.restart(max_reorg_blocks=3)
+    assert node.chain.tip.hash == allowed.blocks[-1].hash
+    refused = node.chain.refused_reorganisation
+    assert refused is not None
+    assert refused.branch_tip == deep.blocks[-1].hash
+    node.check()

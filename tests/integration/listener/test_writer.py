@@ -321,6 +321,29 @@ def test_a_failed_commit_admits_nobody_and_reports_the_database() -> None:
         node.check()
 
 
+def test_tells_of_transactions_whose_commit_only_looked_lost() -> None:
+    async def scenario(node: ChainNode) -> None:
+        told, waits, lost = Told(), sent(node, 0), sent(node, 0, key=3)
+        async with writing(node, told) as writer:
+            node.failing.lose_commit(at=1)
+            with pytest.raises(StorageUnavailable):
+                await writer.admit([b"rubbish", waits.raw])
+            await writer.ping()
+            await settle()
+            assert told.admitted == [[waits]]
+            node.failing.fail(at=1)
+            with pytest.raises(StorageUnavailable):
+                await writer.admit([lost.raw])
+            await writer.ping()
+            await settle()
+            assert told.admitted == [[waits]]
+
+    with sqlite_node() as node:
+        asyncio.run(scenario(node))
+        assert len(node.pool) == 1
+        node.check()
+
+
 def test_tells_of_a_block_whose_commit_only_looked_lost() -> None:
     async def scenario(node: ChainNode) -> None:
         told, builder = Told(), ChainBuilder(node.params)

@@ -256,6 +256,9 @@ class Listener:
             )
         )
         self._network.broadcast_tip(self._writer.tip)
+        if change.returned:  # peers that never had them, or let them go, take them again
+            returned = [transaction.raw for transaction in change.returned]
+            self._network.broadcast_transactions(returned)
         if undone:
             log_event(
                 _logger,

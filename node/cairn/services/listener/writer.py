@@ -5,6 +5,7 @@ transaction. So a reorganisation and an admission can never meet half-way.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,7 +18,7 @@ from cairn.chain.store import ForeignTipError, LedgerDamagedError
 from cairn.chain.template import BlockTemplate, build_template
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.errors import RuleError
-from cairn.consensus.transaction import Transaction
+from cairn.consensus.transaction import Transaction, decode_transaction
 from cairn.network.port import TipView
 from cairn.services.logs import log_event
 from cairn.storage.errors import DatabaseInUseError, StorageError, StorageUnavailable
@@ -73,6 +74,10 @@ class LedgerWriter:
         self._in_step = False
         self._told_tip = b""
         """The tip after the last job that ended well, empty before any; the thread's own."""
+        self._unsure: deque[bytes] = deque(maxlen=MAX_QUEUED_TRANSACTIONS)
+        """Offered in a job that the database failed, perhaps after its commit."""
+        self._found: deque[Transaction] = deque()
+        """Those of them that wait after all, and nobody was told of."""
         self._missed: deque[ChainChange] = deque()
         """Moves nobody was told of, as the job that made them failed after all."""
         self._accepting: set[asyncio.Task[BlockResult]] = set()
@@ -150,6 +155,9 @@ class LedgerWriter:
         self._refresh()
         while self._missed:
             self._on_moved(self._missed.popleft())
+        if self._found:
+            found = [self._found.popleft() for _ in range(len(self._found))]
+            asyncio.get_running_loop().call_soon(self._on_admitted, found)
         return result
 
     async def close(self) -> None:
@@ -181,6 +189,10 @@ class LedgerWriter:
             self._missed.append(change)
         self._told_tip = self._chain.tip.hash
         self._in_step = True
+        while self._unsure:
+            waiting = self._chain.pool.get(self._unsure.popleft())
+            if waiting is not None:
+                self._found.append(waiting)
 
     def _check(self) -> None:
         if self._lock is not None:
@@ -196,8 +208,17 @@ class LedgerWriter:
 
     def _admit_batch(self, offers: Sequence[Sequence[bytes]]) -> list[list[Admission]]:
         together = [raw for offered in offers for raw in offered]
-        admissions = iter(self._admitter.admit(together, self._clock()))
+        try:
+            admissions = iter(self._admitter.admit(together, self._clock()))
+        except StorageError:
+            self._note_unsure(together)
+            raise
         return [[next(admissions) for _ in offered] for offered in offers]
+
+    def _note_unsure(self, offered: Sequence[bytes]) -> None:
+        for raw in offered:
+            with contextlib.suppress(RuleError):
+                self._unsure.append(decode_transaction(raw, self._chain.network_id).id)
 
     def _build_template(self, recipient: bytes) -> tuple[BlockTemplate, int, int]:
         template = build_template(self._chain, recipient, self._clock())
