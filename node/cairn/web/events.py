@@ -18,11 +18,14 @@ from cairn.web.models import (
     ReorgEvent,
 )
 from cairn.web.problems import ApiProblem
+from cairn.web.security import is_local
 
 HEARTBEAT_SECONDS = 15.0
 QUEUED_EVENTS = 100
 """For one client; it is dropped when it reads so slowly that more would wait."""
 MAX_NAMED_IDS = 100
+MAX_STREAMS_PER_ADDRESS = 16
+"""In each worker; this machine's own addresses, where a proxy may be, are exempt."""
 _POLL_SECONDS = 1.0
 _RETRY_MILLISECONDS = 3_000
 
@@ -33,7 +36,9 @@ _encode = msgspec.json.Encoder().encode
 class EventStream:
     """What one client is still to be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "") -> None:
+        self.address = address
+        """The client's, when its streams are counted."""
         self.frames: queue.Queue[bytes | None] = queue.Queue(QUEUED_EVENTS)
         self.dropped = False
 
@@ -67,8 +72,9 @@ class EventHub:
         """How many clients listen."""
         return len(self._streams)
 
-    def open(self) -> EventStream:
+    def open(self, address: str | None = None) -> EventStream:
         """A new client's queue. Raises ApiProblem `too-many-streams`."""
+        counted = "" if address is None or is_local(address) else address
         with self._lock:
             if len(self._streams) >= self.max_streams:
                 raise ApiProblem(
@@ -76,7 +82,15 @@ class EventHub:
                     f"{len(self._streams)} event streams are open, at most {self.max_streams}",
                     limit=self.max_streams,
                 )
-            stream = EventStream()
+            own = sum(1 for stream in self._streams if stream.address == counted)
+            if counted and own >= MAX_STREAMS_PER_ADDRESS:
+                raise ApiProblem(
+                    "too-many-streams",
+                    f"{own} event streams of this address are open, "
+                    f"at most {MAX_STREAMS_PER_ADDRESS}",
+                    limit=MAX_STREAMS_PER_ADDRESS,
+                )
+            stream = EventStream(counted)
             self._streams.add(stream)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="events", daemon=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REQUEST_THREADS = 16
 """Of a worker's threads, those that no event stream may take."""
 
-worker_class = "gthread"
+worker_class = "cairn.web.worker.Worker"
 workers = 2
 threads = REQUEST_THREADS + 64
 preload_app = True

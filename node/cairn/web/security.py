@@ -1,4 +1,6 @@
-"""Headers that keep a browser from doing more than the pages need."""
+"""Headers that keep a browser from doing more than the pages need, and patience with clients."""
+
+import ipaddress
 
 from flask import Flask, Response, current_app, request
 
@@ -46,3 +48,13 @@ def install_security_headers(app: Flask) -> None:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+def is_local(address: str) -> bool:
+    """Whether the address is this machine's own, as a proxy's in front of the node mostly is."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return True  # a socket of the file system has no address
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback

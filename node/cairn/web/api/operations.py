@@ -3,7 +3,7 @@
 from functools import partial
 
 import msgspec
-from flask import Response
+from flask import Response, request
 
 from cairn.ipc.messages import MAX_MINE_BLOCKS, Done, Mine
 from cairn.web.api.routing import Answer, api
@@ -61,7 +61,7 @@ def get_events() -> Answer:
     what they would have changed. A client that reads too slowly is disconnected.
     """
     hub = this_node().hub
-    stream = hub.open()
+    stream = hub.open(request.remote_addr)
     response = Response(hub.frames(stream), content_type=EVENTS_TYPE)
     # Not left to the generator: one that was never begun (HEAD) would not end either.
     response.call_on_close(partial(hub.close, stream))
