@@ -10,22 +10,17 @@ import msgspec
 
 from cairn.ipc.events import EventSubscriber
 from cairn.ipc.messages import Event, PeerChanged, TipChanged, TransactionsAdded
-from cairn.web.models import (
-    Model,
-    NewBlockEvent,
-    NewTransactionEvent,
-    PeerEvent,
-    ReorgEvent,
-)
+from cairn.web.models import Model
+from cairn.web.node_models import NewBlockEvent, NewTransactionEvent, PeerEvent, ReorgEvent
 from cairn.web.problems import ApiProblem
-from cairn.web.security import is_local
+from cairn.web.security import CountedAddresses
 
 HEARTBEAT_SECONDS = 15.0
 QUEUED_EVENTS = 100
 """For one client; it is dropped when it reads so slowly that more would wait."""
 MAX_NAMED_IDS = 100
 MAX_STREAMS_PER_ADDRESS = 16
-"""In each worker; this machine's own addresses, where a proxy may be, are exempt."""
+"""In each worker; for the addresses that CountedAddresses counts."""
 _POLL_SECONDS = 1.0
 _RETRY_MILLISECONDS = 3_000
 
@@ -59,6 +54,7 @@ class EventHub:
     def __init__(self, endpoint: str, max_streams: int) -> None:
         self.endpoint = endpoint
         self.max_streams = max_streams
+        self.addresses = CountedAddresses()
         self.stopping = False
         """Set (from a signal handler, so without a lock) to end all streams within a second."""
         self._lock = threading.Lock()
@@ -74,7 +70,7 @@ class EventHub:
 
     def open(self, address: str | None = None) -> EventStream:
         """A new client's queue. Raises ApiProblem `too-many-streams`."""
-        counted = "" if address is None or is_local(address) else address
+        counted = self.addresses.of(address)
         with self._lock:
             if len(self._streams) >= self.max_streams:
                 raise ApiProblem(

@@ -23,7 +23,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from cairn.web.problems import PROBLEM_TYPE, encode_problem, status_of
-from cairn.web.security import HEADERS, is_local
+from cairn.web.security import HEADERS, CountedAddresses
 
 HEADER_SECONDS = 10.0
 """From a connection's opening, or a later request's first byte, to the end of its header."""
@@ -32,7 +32,7 @@ STARVED_SECONDS = 2.0
 """Instead of BODY_SECONDS while requests wait for a thread."""
 MAX_HEADER_BYTES = 64 * 1024
 MAX_CONNECTIONS_PER_ADDRESS = 64
-"""In each worker; this machine's own addresses and `forwarded_allow_ips` are exempt."""
+"""In each worker; for the addresses that CountedAddresses counts."""
 DRAIN_SECONDS = 2.0
 MAX_DRAINED_BYTES = 16 * 1024 * 1024
 MAX_DRAINING = 256
@@ -87,7 +87,7 @@ class Connection(TConn):
     def __init__(self, worker: "Worker", sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(worker.cfg, sock, client, server)
         self.worker = worker
-        self.address = _counted_address(client, worker.cfg.forwarded_allow_ips)
+        self.address = worker.counted.of(client[0] if isinstance(client, tuple) else None)
         self.header = bytearray()
         """What came of a request's header."""
         self.header_deadline = 0.0
@@ -122,6 +122,7 @@ class Worker(ThreadWorker):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.counted = CountedAddresses(self.cfg.forwarded_allow_ips)
         self._addresses: Counter[str] = Counter()
         self._heading: dict[Connection, None] = {}
         self._draining: dict[socket.socket, tuple[float, list[int]]] = {}
@@ -321,10 +322,3 @@ def _oversize(header: bytearray) -> tuple[str, str]:
     if header.find(b"\r\n") < 0:
         return "address-too-long", f"the request line is over {MAX_HEADER_BYTES} bytes"
     return "header-too-large", f"the header is over {MAX_HEADER_BYTES} bytes"
-
-
-def _counted_address(client: Any, trusted: list[str]) -> str:
-    """The address whose connections are counted; empty for proxies and local programs."""
-    if not isinstance(client, tuple) or not client or client[0] in trusted or "*" in trusted:
-        return ""
-    return "" if is_local(client[0]) else str(client[0])

@@ -12,6 +12,7 @@ from cairn.ipc.messages import MineRequested, PeerChanged, TipChanged, Transacti
 from cairn.web.events import MAX_STREAMS_PER_ADDRESS, QUEUED_EVENTS, EventHub, EventStream
 from cairn.web.node import EXTENSION
 from cairn.web.problems import ApiProblem
+from cairn.web.security import CountedAddresses
 from tests.support.builders import make_key
 from tests.support.polling import wait_until
 from tests.support.web import WebTestNode
@@ -87,6 +88,18 @@ def test_an_address_has_a_share_of_the_streams(node: WebTestNode):
             hub.open("127.0.0.1")
         hub.close(taken[0])
         hub.open("203.0.113.7")
+    finally:
+        hub.stop()
+
+
+@pytest.mark.parametrize("named", ["203.0.113.7", "203.0.113.0/24", "*"])
+def test_clients_of_a_proxy_are_not_one_crowd(node: WebTestNode, named: str):
+    hub = EventHub(node.config.event_socket, 100)
+    hub.addresses = CountedAddresses([named])
+    try:
+        for _ in range(MAX_STREAMS_PER_ADDRESS + 1):
+            hub.open("203.0.113.7")
+            hub.open("")  # over a unix socket
     finally:
         hub.stop()
 

@@ -9,8 +9,8 @@ from cairn.ipc.messages import MAX_MINE_BLOCKS, Done, Mine
 from cairn.web.api.routing import Answer, api
 from cairn.web.bodies import JSON_TYPE, read_json
 from cairn.web.health import health, readiness
-from cairn.web.models import DoneView, HealthView, MineRequest, StatusView
 from cairn.web.node import this_node
+from cairn.web.node_models import DoneView, HealthView, MineRequest, StatusView
 from cairn.web.operator import check_operator
 from cairn.web.problems import ApiProblem
 from cairn.web.status import status_view
