@@ -101,6 +101,11 @@ class NetworkParams:
         return sha256(b"".join(parts)).digest()
 
 
+def is_address_prefix(text: str) -> bool:
+    """Whether a network's addresses may begin so."""
+    return _TEXT_RULES["address_prefix"].fullmatch(text) is not None
+
+
 def parse_genesis(text: str) -> NetworkParams:
     """The network that a genesis file (TOML text) defines.
 

@@ -15,11 +15,11 @@ from cairn.web.models import (
     BlockView,
     CoinbaseView,
     FoundTransaction,
-    NodeView,
     PendingState,
     TransactionView,
 )
 from cairn.web.node import WebNode
+from cairn.web.node_models import NodeView
 from cairn.web.problems import ApiProblem
 
 MAX_HEIGHT = 2**32 - 1
