@@ -9,7 +9,7 @@ from sqlalchemy import Update, update
 from cairn.chain.store import BlockStatus, LedgerDamagedError
 from cairn.consensus.block import Block, Coinbase
 from cairn.consensus.transaction import Transaction
-from cairn.storage.errors import StorageUnavailable
+from cairn.storage.errors import DamagedRowError, StorageUnavailable
 from cairn.storage.tables import blocks
 from tests.support.builders import (
     NOBODY,
@@ -201,3 +201,21 @@ def test_a_damaged_block_is_the_databases_fault_not_the_offers() -> None:
         assert set(node.statuses()) == {PARAMS.network_id(), ours.hash, theirs[0].hash}
         assert BlockStatus.INVALID not in node.statuses().values()
         node.check()
+
+
+@pytest.mark.parametrize("of_other_version", [True, False])
+def test_a_damaged_header_is_the_databases_fault_not_the_offers(of_other_version: bool) -> None:
+    """Neither one that cannot be read nor one that can, and is another block's."""
+    builder = ChainBuilder(PARAMS)
+    first, second, third = builder.mine(), builder.mine(), builder.mine()
+    rotten = bytearray(second.header.encode())
+    rotten[3 if of_other_version else 80] ^= 2
+    with sqlite_node(PARAMS) as node:
+        node.offer(first, second)
+        where = blocks.c.hash == second.hash
+        _damage(node, update(blocks).where(where).values(header=bytes(rotten)))
+        with pytest.raises(DamagedRowError, match=second.hash.hex()):
+            node.offer(third)
+        with pytest.raises(DamagedRowError, match=second.hash.hex()):
+            node.restart()
+        assert BlockStatus.INVALID not in node.statuses().values()
