@@ -154,7 +154,7 @@ SINGLE: dict[str, tuple[Make, int, set[str]]] = {
     ),
     "amount above 64 bits": (_json(amount=str(2**64)), 400, {"number-too-large"}),
     "nothing in it": (_signed(amount=0), 422, {"transaction-empty"}),
-    "too much data": (_signed(data=bytes(1_025)), 400, {"string-too-long"}),
+    "too much data": (_signed(data=bytes(1_025)), 422, {"transaction-data-too-large"}),
     "no fee": (_signed(fee=0), 422, {"pool-fee-too-low"}),
     "stamped in 1970": (_signed(timestamp=1), 422, {"pool-timestamp"}),
     "stamped in the future": (_signed(timestamp=2**53 - 1), 422, {"pool-timestamp"}),

@@ -113,7 +113,7 @@ def watched(host: LabHost) -> Iterator[Watcher]:
     finally:
         watcher.stop()
         thread.join()
-    assert watcher.asked > 20
+    assert watcher.asked > 0
     assert watcher.failures == []
 
 

@@ -10,15 +10,17 @@ from cairn.consensus.ledger import EMPTY_ACCOUNT, Account, apply_transaction, ch
 from cairn.consensus.transaction import Transaction, decode_transaction
 from tests.support.chain import NOW, bare_address, bare_transaction, check_pool
 
-SENDERS = range(3)
-POLICY = PoolPolicy(max_bytes=4 * 152, min_fee_per_byte=0, expiry_seconds=500)
+SENDERS = range(4)
+POLICY = PoolPolicy(max_bytes=21 * 152, min_fee_per_byte=0, expiry_seconds=500)
+"""Room for one or none that is held for a gap; the rest is filled by `fill`."""
+FILLING = bytes(3 * 152)
 transactions = st.builds(
     bare_transaction,
     sender=st.sampled_from(SENDERS),
     sequence=st.integers(0, 4),
     fee=st.sampled_from([10, 20, 22, 30, 100, 0]),
     amount=st.integers(1, 3),
-    data=st.sampled_from([b"", bytes(40)]),
+    data=st.sampled_from([b"", bytes(40), FILLING]),
 )
 batches = st.lists(transactions, min_size=1, max_size=10)
 
@@ -26,7 +28,7 @@ batches = st.lists(transactions, min_size=1, max_size=10)
 class PoolMachine(RuleBasedStateMachine):
     """A pool, the table it is stored in, and the chain it follows."""
 
-    @initialize(balances=st.lists(st.sampled_from([9_999, 100, 0]), min_size=3, max_size=3))
+    @initialize(balances=st.lists(st.sampled_from([9_999, 100, 0]), min_size=4, max_size=4))
     def begin(self, balances: list[int]) -> None:
         self.pool = Pool(POLICY, 10_000)
         self.rows: dict[bytes, tuple[bytes, int]] = {}
@@ -54,7 +56,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.now += passed
         change = PoolChange()
         for transaction in batch:
-            before = self.pool.ids(100)
+            before, ready = self.pool.ids(100), self.pool.select(2**40)
             try:
                 account = self.state.get(transaction.sender, EMPTY_ACCOUNT)
                 self.pool.admit(transaction, account, self.now, change)
@@ -62,10 +64,24 @@ class PoolMachine(RuleBasedStateMachine):
                 assert self.pool.ids(100) == before
             else:
                 assert transaction.id in self.pool
+                self.check_eviction(transaction, ready)
         if is_lost:  # the database failed: everything is read again
             self.restart()
         else:
             self.commit(change)
+
+    def check_eviction(self, newcomer: Transaction, ready: list[Transaction]) -> None:
+        """Of those that could be mined: none left for less per byte, and no gap came about."""
+        still = {each.id for each in self.pool.select(2**40)}
+        place = (newcomer.sender, newcomer.sequence)
+        gone = [each for each in ready if each.id not in still]
+        gone = [each for each in gone if (each.sender, each.sequence) != place]
+        if gone:
+            fees, size = sum(each.fee for each in gone), sum(len(each.raw) for each in gone)
+            assert newcomer.id in still
+            assert newcomer.fee * size > fees * len(newcomer.raw)
+        for each in gone:
+            assert each.id not in self.pool  # evicted, not left behind a gap
 
     @rule(undone=st.integers(0, 3), blocks=st.lists(batches, min_size=1, max_size=3))
     def move(self, undone: int, blocks: list[list[Transaction]]) -> None:

@@ -67,6 +67,7 @@ class ChainNode:
         params: NetworkParams | None = None,
         policy: PoolPolicy = NO_POLICY,
         max_reorg_blocks: int = 100,
+        settle_seconds: int = 0,
     ) -> None:
         self.params = params or make_params()
         self.policy = policy
@@ -78,6 +79,7 @@ class ChainNode:
         """For the test's own look."""
         self.signatures = SignatureChecker(self.params.network_id())
         self.max_reorg_blocks = max_reorg_blocks
+        self.settle_seconds = settle_seconds
         self.restart()
 
     def restart(self, max_reorg_blocks: int | None = None) -> None:
@@ -85,7 +87,12 @@ class ChainNode:
         self.max_reorg_blocks = max_reorg_blocks or self.max_reorg_blocks
         self.pool = Pool(self.policy, self.params.max_block_bytes)
         self.chain = Blockchain(
-            self.failing, self.params, self.pool, self.signatures, self.max_reorg_blocks
+            self.failing,
+            self.params,
+            self.pool,
+            self.signatures,
+            self.max_reorg_blocks,
+            self.settle_seconds,
         )
         self.admitter = Admitter(self.failing, self.chain, self.signatures)
         self.chain.reload(NOW)
@@ -179,6 +186,9 @@ def check_pool(
     assert len(waiting) == len(pool)
     assert pool.total_bytes == sum(len(each.raw) for each in waiting if each is not None)
     assert pool.total_bytes <= policy.max_bytes
+    ready = {each.id for each in pool.select(2**40)}
+    held = [each for each in waiting if each is not None and each.id not in ready]
+    assert pool.held_bytes == sum(len(each.raw) for each in held) <= policy.max_bytes // 20
     if rows is not None:
         assert set(rows) == {each.id for each in waiting if each is not None}
     places = {(each.sender, each.sequence) for each in waiting if each is not None}

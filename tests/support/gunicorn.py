@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,13 @@ from pathlib import Path
 from tests.support.polling import wait_until
 from tests.support.rest import NoAnswer, RestApi
 
+_AS_SYSTEMD = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 
 @contextmanager
 def running_gunicorn(
@@ -18,12 +26,20 @@ def running_gunicorn(
     port: int,
     options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    inherited_socket: socket.socket | None = None,
 ) -> Iterator[tuple[RestApi, "subprocess.Popen[bytes]"]]:
-    """The API at that port once it answers, and gunicorn's master."""
+    """The API at that port once it answers, and gunicorn's master.
+
+    `inherited_socket` listens there already and is handed on as systemd does.
+    """
     command = [
         sys.executable, "-m", "gunicorn", "--config", "python:cairn.web.gunicorn_config",
         f"--bind=127.0.0.1:{port}", *options, "cairn.web:create_app()",
     ]  # fmt: skip
+    handed_on: tuple[int, ...] = ()
+    if inherited_socket is not None:
+        handed_on = (inherited_socket.fileno(),)
+        command = [sys.executable, "-c", _AS_SYSTEMD, str(handed_on[0]), *command]
     inherited = {
         key: value
         for key, value in os.environ.items()
@@ -36,6 +52,7 @@ def running_gunicorn(
             env=inherited | {"CAIRN_CONFIG": str(config_file)} | dict(environment or {}),
             stdout=output,
             stderr=output,
+            pass_fds=handed_on,
         )
     try:
         api = RestApi(f"http://127.0.0.1:{port}")

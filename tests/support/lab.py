@@ -219,10 +219,11 @@ class Watcher:
 
     def watch(self) -> None:
         """Ask until `stop`; run it in a thread."""
+        api = RestApi(self.host.api.url, timeout_seconds=20)
         while not self._stop:
             self.asked += 1
             try:
-                reply = self.host.api.call("GET", "/api/v1/blocks?limit=1")
+                reply = api.call("GET", "/api/v1/blocks?limit=1")
                 if reply.status != 200:
                     self.failures.append(f"{reply.status} {reply.body[:200]!r}")
             except NoAnswer as problem:

@@ -59,9 +59,12 @@ def test_a_variable_overrides_the_file(tmp_path: Path) -> None:
         tmp_path,
         '[miner]\nmode = "off"\nworkers = 2\n',
         CAIRN_MINER_MODE="always",
+        CAIRN_MINER_HEARTBEAT_SECONDS="7",
         CAIRN_PEERS_ALPHAS="http://a:1, http://b:2",
     )
     assert (config.miner.mode, config.miner.workers) == ("always", 2)
+    assert config.miner.heartbeat_seconds == 7
+    assert load(tmp_path, "").miner.heartbeat_seconds is None
     assert config.peers.alphas == ("http://a:1", "http://b:2")
 
 
@@ -117,6 +120,10 @@ max_event_streams = -1
         ('[peers]\nblocked_endpoints = ["127.0.0.1:1"]', "peers.blocked_endpoints"),
         ('[database]\nurl = "postgresql://x/y"', "database.url"),
         ('[database]\nread_url = "cairn.db"', "database.read_url"),
+        ('[database]\nurl = "mysql+mysqldb://host"', "database.url"),
+        ('[database]\nurl = "sqlite:///"', "database.url"),
+        ('[web]\noperator_token_file = "/nowhere/token"', "web.operator_token_file"),
+        ('[node]\naccount_passphrase_file = "/nowhere/words"', "node.account_passphrase_file"),
         ('[miner]\naddress = "rcairn1qqqq"', "miner.address"),
         ('[node]\nnetwork = "/nowhere/genesis.toml"', "node.network"),
         (f'[node]\nrun_directory = "/{"long" * 30}"', "node.run_directory"),
@@ -137,6 +144,14 @@ def test_a_named_file_must_exist(tmp_path: Path) -> None:
 def test_a_file_that_is_not_toml_is_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load(tmp_path, "[node\n")
+
+
+def test_a_database_password_is_never_shown(tmp_path: Path) -> None:
+    config = load(tmp_path, '[database]\nurl = "mysql+mysqldb://u:hidden@h/d"')
+    assert "hidden" not in repr(config)
+    assert "hidden" not in str(
+        faults(tmp_path, '[database]\nurl = ["mysql+mysqldb://u:hidden@h/d"]')
+    )
 
 
 def test_the_configuration_is_frozen(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def _hooks(folder: Path) -> list[str]:
         'chroot "$1" chown -R vagrant: /home/vagrant/.ssh',
         'echo "vagrant ALL=(ALL) NOPASSWD: ALL" > "$1/etc/sudoers.d/vagrant"',
         'chmod 440 "$1/etc/sudoers.d/vagrant"',
-        'echo "127.0.0.1 localhost" > "$1/etc/hosts"',
+        'echo "127.0.0.1 localhost" > "$1/etc/hosts"; : > "$1/etc/default/locale"',
         f'chroot "$1" apt-get install -y --download-only --no-install-recommends {FETCHED}',
         *_trust_hooks(),
         # Each host makes its own.

@@ -6,17 +6,30 @@ block that breaks a rule leaves the tip where it was.
 
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 
-from cairn.chain.orphans import OrphanBlocks
+from cairn.chain.accounts import AccountCache
+from cairn.chain.orphans import OrphanBlocks, check_orphan
+from cairn.chain.outcomes import (
+    BlockFate,
+    BlockResult,
+    BranchInvalidError,
+    ChainChange,
+    RefusedReorganisation,
+)
 from cairn.chain.pool import Pool
 from cairn.chain.signatures import SignatureChecker
-from cairn.chain.store import BlockEntry, BlockStatus, ChainStore
+from cairn.chain.store import (
+    BlockEntry,
+    BlockStatus,
+    ChainStore,
+    ForeignTipError,
+    LedgerDamagedError,
+)
+from cairn.chain.waiting import in_chain_order, sound_rows, unminable
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import (
-    EMPTY_ACCOUNT,
     Account,
     apply_block,
     genesis_accounts,
@@ -24,8 +37,8 @@ from cairn.consensus.ledger import (
     touched_addresses,
 )
 from cairn.consensus.params import NetworkParams
-from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work, work_of
-from cairn.consensus.transaction import Transaction, decode_transaction
+from cairn.consensus.proof_of_work import work_of
+from cairn.consensus.transaction import Transaction
 from cairn.consensus.validation import (
     MEDIAN_TIME_BLOCKS,
     ParentContext,
@@ -33,68 +46,11 @@ from cairn.consensus.validation import (
     check_header,
 )
 
+__all__ = ["BlockFate", "BlockResult", "Blockchain", "ChainChange"]
+
 _REMEMBERED_CONTEXTS = 4_096
-_REMEMBERED_ACCOUNTS = 16_384
 _BRANCH_STEP = 256
 """Entries read at once when walking a branch back to its fork point."""
-
-
-class LedgerDamagedError(RuntimeError):
-    """What is stored contradicts itself; no block and nobody outside is at fault."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: stop the listener and run `cairn doctor --repair`")
-
-
-class BlockFate(Enum):
-    """What became of a block that was offered."""
-
-    ACCEPTED = "accepted"
-    """It is in the active chain."""
-    STORED = "stored"
-    """Sound as far as checked, on a branch that is not followed."""
-    DUPLICATE = "duplicate"
-    """Known already."""
-    ORPHAN = "orphan"
-    """Its parent is unknown; held for a while in memory."""
-    LATER = "later"
-    """Its timestamp is still too far ahead; it may be offered again."""
-    INVALID = "invalid"
-    """It breaks a rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChainChange:
-    """How the active chain moved, once."""
-
-    fork: BlockEntry
-    """The last block that old and new chain share."""
-    disconnected: tuple[Block, ...]
-    """Newest first."""
-    connected: tuple[Block, ...]
-    """Oldest first; its last is the new tip."""
-    accounts: Mapping[bytes, Account]
-    """The new states of all accounts it touched."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockResult:
-    """What became of an offered block, and every move of the chain that followed."""
-
-    fate: BlockFate
-    problem: RuleError | None = None
-    changes: tuple[ChainChange, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedReorganisation:
-    """A branch with more work that policy keeps the node from following."""
-
-    branch_tip: bytes
-    chain_work: int
-    """Of the branch up to that tip."""
-    limit: int
-    """It would undo more blocks of the active chain than this."""
 
 
 class Blockchain:
@@ -111,7 +67,10 @@ class Blockchain:
         pool: Pool,
         signatures: SignatureChecker,
         max_reorg_blocks: int = 100,
+        settle_seconds: int = 0,
     ) -> None:
+        """A reorganisation of more than `max_reorg_blocks` is refused if it would undo a block
+        that has been stored here for `settle_seconds` (0: any)."""
         self.params = params
         self.genesis = params.genesis_block()
         self.network_id = self.genesis.hash
@@ -120,9 +79,10 @@ class Blockchain:
         self._store = store
         self._signatures = signatures
         self._max_reorg_blocks = max_reorg_blocks
+        self._settle_seconds = settle_seconds
         self._orphans = OrphanBlocks()
         self._contexts: OrderedDict[bytes, ParentContext] = OrderedDict()
-        self._accounts: OrderedDict[bytes, Account] = OrderedDict()
+        self._accounts = AccountCache(store)
         self._tip: BlockEntry | None = None
 
     @property
@@ -150,18 +110,30 @@ class Blockchain:
         return replace(entry, status=BlockStatus.ACTIVE)
 
     def _restore_pool(self) -> None:
-        rows = [(self._decode_waiting(row.raw), row.received_at) for row in self._store.load_pool()]
-        accounts = self._store.load_accounts({transaction.sender for transaction, _ in rows})
-        change = self.pool.restore(rows, accounts)
-        if change.removed:
+        rows = self._store.load_pool()
+        sound, unsound = sound_rows(rows, self.params, self.network_id, self._signatures)
+        accounts = self._store.load_accounts({transaction.sender for transaction, _ in sound})
+        removed = self.pool.restore(sound, accounts).removed | unsound
+        if removed:
             with self._store.transaction():
-                self._store.change_pool((), change.removed)
+                self._store.change_pool((), removed)
 
-    def _decode_waiting(self, raw: bytes) -> Transaction:
-        try:
-            return decode_transaction(raw, self.network_id)
-        except RuleError as error:
-            raise LedgerDamagedError(f"a waiting transaction is damaged ({error})") from None
+    # -- mining ------------------------------------------------------------------------------
+
+    def minable(self, max_bytes: int) -> tuple[Transaction, ...]:
+        """Waiting transactions for the next block, at most `max_bytes` together, in order.
+
+        Judged once more as the block will be: one that the chain would refuse costs itself
+        and those after it their place in the pool, not the block.
+        """
+        while True:
+            chosen = self.pool.select(max_bytes)
+            accounts = self.accounts_of({transaction.sender for transaction in chosen})
+            culprits = unminable(chosen, accounts, self.params, self._signatures)
+            if not culprits:
+                return tuple(chosen)
+            with self._store.transaction():
+                self._store.change_pool((), self.pool.drop(culprits).removed)
 
     # -- questions ---------------------------------------------------------------------------
 
@@ -182,7 +154,9 @@ class Blockchain:
         accounts: set[bytes] = set().union(
             *(touched_addresses(block) for block in (*disconnected, *connected))
         )
-        return ChainChange(fork, tuple(disconnected), connected, self.accounts_of(accounts))
+        returned = self._waiting_of(disconnected)
+        states = self.accounts_of(accounts)
+        return ChainChange(fork, tuple(disconnected), connected, states, returned)
 
     def context_of(self, block_hash: bytes) -> ParentContext | None:
         """What a child of this block is judged against; None when the block is not stored."""
@@ -195,23 +169,20 @@ class Blockchain:
         return self._remember(ParentContext(block_hash, entries[0].height, times[-1], times))
 
     def check_database(self) -> None:
-        """Raises the store's error when it does not answer, RuntimeError when another process
-        has moved the tip: there is one writer, and `reload` is due."""
+        """Raises the store's error when it does not answer, ForeignTipError when another process
+        has moved the tip: there is to be one writer."""
         stored = self._store.tip()
         if stored is None or stored.hash != self.tip.hash:
-            raise RuntimeError("the stored tip is not the one in memory: who else writes there?")
+            found = stored.hash.hex() if stored else "nothing"
+            raise ForeignTipError(
+                f"the stored tip is {found}, this process left {self.tip.hash.hex()}: another "
+                "process writes in this database; give every node one of its own, then run "
+                "`cairn doctor --repair`"
+            )
 
     def accounts_of(self, addresses: Collection[bytes]) -> dict[bytes, Account]:
         """The confirmed states of these accounts, those lately asked for from memory."""
-        unknown = [address for address in addresses if address not in self._accounts]
-        if unknown:
-            stored = self._store.load_accounts(unknown)
-            for address in unknown:
-                self._accounts[address] = stored.get(address, EMPTY_ACCOUNT)
-        found = {address: self._accounts[address] for address in addresses}
-        while len(self._accounts) > _REMEMBERED_ACCOUNTS:
-            self._accounts.popitem(last=False)
-        return found
+        return self._accounts.of(addresses)
 
     # -- accepting ---------------------------------------------------------------------------
 
@@ -253,18 +224,7 @@ class Blockchain:
         return self._store_and_follow(entry, block, now)
 
     def _hold_orphan(self, block: Block) -> BlockResult:
-        """Orphans must show work at least, or holding them would cost a sender nothing; and be
-        whole, or a false body would keep the true one of the same hash out."""
-        limit = self.params.target_limit
-        if bits_to_target(block.header.bits) > bits_to_target(limit):
-            raise RuleError(
-                Rule.BITS_MISMATCH,
-                f"bits {block.header.bits:#010x} are easier than the limit {limit:#010x}",
-                bits=block.header.bits,
-                limit=limit,
-            )
-        check_proof_of_work(block.hash, block.header.bits)
-        check_block_sanity(block, self.params)
+        check_orphan(block, self.params)
         self._orphans.hold(block)
         parent = block.header.previous_hash.hex()
         problem = RuleError(Rule.PARENT_UNKNOWN, f"parent {parent} is not known here")
@@ -282,7 +242,7 @@ class Blockchain:
             with self._store.transaction():
                 self._store.insert_block(entry, block, now)
                 change = self._switch_to(entry, now, {block.hash: block})
-        except _BranchInvalid as error:
+        except BranchInvalidError as error:
             # Rolled back whole, the new block included: keep it, so that it is known as bad.
             with self._store.transaction():
                 self._store.insert_block(entry, block, now)
@@ -297,21 +257,28 @@ class Blockchain:
     def _follow_best(self, now: int) -> tuple[ChainChange, ...]:
         """Switches to stored branches with more work, heaviest first, until none is left."""
         changes = []
-        while True:
-            for entry in self._store.heavier_stored(self.tip.chain_work):
+        refused: set[bytes] = set()
+        last: BlockEntry | None = None
+        while entries := self._store.heavier_stored(self.tip.chain_work, last):
+            last = entries[-1]
+            for entry in entries:
+                if entry.hash in refused:  # below a tip that was looked at
+                    continue
                 try:
                     with self._store.transaction():
-                        change = self._switch_to(entry, now, {})
-                except _BranchInvalid as error:
+                        change = self._switch_to(entry, now, {}, refused)
+                except BranchInvalidError as error:
                     with self._store.transaction():
                         self._mark_invalid(error.block_hash)
+                    last = None
                     break
                 if change is not None:
                     self._moved(change, entry)
                     changes.append(change)
+                    refused.clear()
+                    last = None
                     break
-            else:
-                return tuple(changes)
+        return tuple(changes)
 
     def _moved(self, change: ChainChange, tip: BlockEntry) -> None:
         """The database transaction is committed: what is in memory may follow."""
@@ -319,8 +286,7 @@ class Blockchain:
         refused = self.refused_reorganisation
         if refused is not None and refused.chain_work <= tip.chain_work:
             self.refused_reorganisation = None
-        for address in change.accounts.keys() & self._accounts.keys():
-            self._accounts[address] = change.accounts[address]
+        self._accounts.follow(change.accounts)
         for block in change.connected:
             parent = self._contexts.get(block.header.previous_hash)
             if parent is not None:  # from memory alone: nothing may fail after the commit
@@ -335,15 +301,24 @@ class Blockchain:
     # -- moving the tip, inside a database transaction ----------------------------------------
 
     def _switch_to(
-        self, entry: BlockEntry, now: int, at_hand: Mapping[bytes, Block]
+        self,
+        entry: BlockEntry,
+        now: int,
+        at_hand: Mapping[bytes, Block],
+        refused: set[bytes] | None = None,
     ) -> ChainChange | None:
-        """Makes `entry` the tip if it has more work and policy allows; None if it stays."""
+        """Makes `entry` the tip if it has more work and policy allows; None if it stays.
+        Of a branch that policy refuses, `refused` takes the hashes."""
         if entry.chain_work <= self.tip.chain_work:
             return None
-        lowest_fork = self.tip.height - self._max_reorg_blocks
+        fork_limit = self.tip.height - self._max_reorg_blocks
+        # The walk back ends there at the latest, unless even that block is new here.
+        lowest_fork = fork_limit if self._is_settled(fork_limit, now) else 0
         branch, fork = self._branch_of(entry, lowest_fork)
-        if fork is None:
+        if fork is None or (fork.height < fork_limit and self._is_settled(fork.height + 1, now)):
             self._note_refused(entry)
+            if refused is not None:
+                refused.update(step.hash for step in branch)
             return None
         depth = self.tip.height - fork.height
         disconnected: list[Block] = []
@@ -356,10 +331,19 @@ class Blockchain:
             try:
                 self._connect(block, accounts)
             except RuleError as error:
-                raise _BranchInvalid(step.hash, error) from error
+                raise BranchInvalidError(step.hash, error) from error
             connected.append(block)
         self._move_pool(disconnected, connected, accounts, now)
-        return ChainChange(fork, tuple(disconnected), tuple(connected), accounts)
+        returned = self._waiting_of(disconnected)
+        return ChainChange(fork, tuple(disconnected), tuple(connected), accounts, returned)
+
+    def _is_settled(self, height: int, now: int) -> bool:
+        """Whether the active block at this height has been here for long: what a node has only
+        just been told, in its first sync or after days away, is no history to defend."""
+        if not self._settle_seconds:
+            return True
+        received_at = self._store.active_received_at(height)
+        return received_at is not None and now - received_at >= self._settle_seconds
 
     def _note_refused(self, entry: BlockEntry) -> None:
         refused = self.refused_reorganisation
@@ -371,10 +355,8 @@ class Blockchain:
     def _branch_of(
         self, entry: BlockEntry, lowest_fork: int
     ) -> tuple[list[BlockEntry], BlockEntry | None]:
-        """The branch that ends in `entry`, oldest first, and the active block it forks from.
-
-        None for the fork when it lies below height `lowest_fork`.
-        """
+        """The branch that ends in `entry`, oldest first, and the active block it forks from;
+        None for that when it lies below height `lowest_fork`."""
         branch = [entry]
         if entry.header.previous_hash == self.tip.hash:
             return branch, self.tip
@@ -425,25 +407,15 @@ class Blockchain:
         mined_ids = {transaction.id for transaction in mined}
         returned = [
             transaction
-            for transaction in _in_chain_order(disconnected)
+            for transaction in in_chain_order(disconnected)
             if transaction.id not in mined_ids
         ]
         change = self.pool.follow(accounts, mined, returned, now)
         self._store.change_pool(change.rows(), change.removed - mined_ids)
 
+    def _waiting_of(self, blocks: Sequence[Block]) -> tuple[Transaction, ...]:
+        return tuple(each for each in in_chain_order(blocks) if each.id in self.pool)
+
     def _mark_invalid(self, block_hash: bytes) -> None:
         descendants = self._store.descendants(block_hash)
         self._store.mark_invalid([block_hash, *(entry.hash for entry in descendants)])
-
-
-class _BranchInvalid(Exception):
-    """A signal to roll the database transaction back; nobody outside sees it."""
-
-    def __init__(self, block_hash: bytes, problem: RuleError) -> None:
-        super().__init__(str(problem))
-        self.block_hash = block_hash
-        self.problem = problem
-
-
-def _in_chain_order(disconnected: Sequence[Block]) -> list[Transaction]:
-    return [transaction for block in reversed(disconnected) for transaction in block.transactions]

@@ -3,6 +3,10 @@
 from collections import OrderedDict
 
 from cairn.consensus.block import Block
+from cairn.consensus.errors import Rule, RuleError
+from cairn.consensus.params import NetworkParams
+from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work
+from cairn.consensus.validation import check_block_sanity
 
 MAX_ORPHANS = 128
 MAX_ORPHAN_BYTES = 32 * 1024 * 1024
@@ -35,3 +39,18 @@ class OrphanBlocks:
             del self._blocks[block.hash]
             self._bytes -= len(block.raw)
         return children
+
+
+def check_orphan(block: Block, params: NetworkParams) -> None:
+    """Orphans must show work at least, or holding them would cost a sender nothing; and be
+    whole, or a false body would keep the true one of the same hash out. Raises RuleError."""
+    limit = params.target_limit
+    if bits_to_target(block.header.bits) > bits_to_target(limit):
+        raise RuleError(
+            Rule.BITS_MISMATCH,
+            f"bits {block.header.bits:#010x} are easier than the limit {limit:#010x}",
+            bits=block.header.bits,
+            limit=limit,
+        )
+    check_proof_of_work(block.hash, block.header.bits)
+    check_block_sanity(block, params)

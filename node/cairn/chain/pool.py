@@ -7,85 +7,24 @@ reported as a `PoolChange` to be made durable with whatever caused it.
 """
 
 import heapq
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 
-from cairn.chain.store import PoolRow
+from cairn.chain import pool_rules
+from cairn.chain.pool_entry import PoolChange, PoolEntry, PoolPolicy, fee_rate
+from cairn.chain.pool_eviction import EvictionOrder, Package
+from cairn.chain.pool_sender import Sender
 from cairn.consensus.errors import Rule, RuleError
-from cairn.consensus.ledger import EMPTY_ACCOUNT, Account, check_spendable
+from cairn.consensus.ledger import EMPTY_ACCOUNT, Account
 from cairn.consensus.transaction import Transaction
 
-MAX_WAITING_PER_SENDER = 64
-MAX_HELD_PER_SENDER = 16
-MAX_AGE_SECONDS = 86_400
-MAX_AHEAD_SECONDS = 600
-REPLACEMENT_PERCENT = 110
+__all__ = ["BLOCK_OVERHEAD_BYTES", "Pool", "PoolChange", "PoolEntry", "PoolPolicy", "fee_rate"]
+
 BLOCK_OVERHEAD_BYTES = 96 + 29 + 64 + 4
 """Header, the largest coinbase and the transaction count: what a block holds besides."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolPolicy:
-    """The operator's numbers."""
-
-    max_bytes: int = 64 * 1024 * 1024
-    min_fee_per_byte: int = 1
-    expiry_seconds: int = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class PoolEntry:
-    """A waiting transaction and when it arrived (seconds since the epoch)."""
-
-    transaction: Transaction
-    received_at: int
-
-    @property
-    def rate(self) -> tuple[int, bytes]:
-        """Orders by fee per byte (in 2^-20 units, rounded down), ties by id."""
-        return fee_rate(self.transaction.fee, len(self.transaction.raw)), self.transaction.id
-
-    def row(self) -> PoolRow:
-        """As stored."""
-        return PoolRow(self.transaction.id, self.transaction.raw, self.received_at)
-
-
-@dataclass(slots=True)
-class PoolChange:
-    """What came and went. An entry that came and went again is in neither; one that went and
-    came again is in both, so what is stored is right when removals come first."""
-
-    added: dict[bytes, PoolEntry] = field(default_factory=dict)
-    removed: set[bytes] = field(default_factory=set)
-
-    def rows(self) -> list[PoolRow]:
-        """The added entries as stored."""
-        return [entry.row() for entry in self.added.values()]
-
-
-@dataclass(slots=True)
-class _Sender:
-    """One account's waiting transactions by sequence, and its confirmed state."""
-
-    account: Account
-    entries: dict[int, PoolEntry] = field(default_factory=dict)
-
-    def ready(self) -> Iterator[PoolEntry]:
-        """Those without a gap before them, in order."""
-        sequence = self.account.next_sequence
-        while sequence in self.entries:
-            yield self.entries[sequence]
-            sequence += 1
-
-    def ready_count(self) -> int:
-        return sum(1 for _ in self.ready())
-
-    def cost(self) -> int:
-        return sum(entry.transaction.cost for entry in self.entries.values())
-
-    def from_sequence(self, sequence: int) -> list[PoolEntry]:
-        """The entries at `sequence` and after."""
-        return [entry for at, entry in self.entries.items() if at >= sequence]
+HELD_PERCENT = 5
+"""Of `max_bytes`, for what is held for gaps; of the count that fits as well, as no transaction
+is smaller than the smallest."""
 
 
 class Pool:
@@ -94,10 +33,13 @@ class Pool:
     def __init__(self, policy: PoolPolicy, max_block_bytes: int) -> None:
         self._policy = policy
         self._max_transaction_bytes = max_block_bytes - BLOCK_OVERHEAD_BYTES
+        self._max_held_bytes = policy.max_bytes * HELD_PERCENT // 100
         self._entries: dict[bytes, PoolEntry] = {}
-        self._senders: dict[bytes, _Sender] = {}
-        self._by_rate: list[tuple[int, bytes]] = []
+        self._senders: dict[bytes, Sender] = {}
+        self._order = EvictionOrder(self._senders)
         self.total_bytes = 0
+        self.held_bytes = 0
+        """Of `total_bytes`, what waits behind a gap."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -132,32 +74,8 @@ class Pool:
         Raises RuleError `pool-duplicate`, `pool-transaction-too-large`, `pool-timestamp` or
         `pool-fee-too-low`.
         """
-        size = len(transaction.raw)
-        if transaction.id in self._entries:
-            raise RuleError(Rule.POOL_DUPLICATE, f"{transaction.id.hex()} waits already")
-        if size > self._max_transaction_bytes:
-            raise RuleError(
-                Rule.POOL_TRANSACTION_TOO_LARGE,
-                f"transaction is {size} bytes, a block has room for {self._max_transaction_bytes}",
-                length=size,
-                limit=self._max_transaction_bytes,
-            )
-        if not now - MAX_AGE_SECONDS <= transaction.timestamp <= now + MAX_AHEAD_SECONDS:
-            raise RuleError(
-                Rule.POOL_TIMESTAMP,
-                f"timestamp {transaction.timestamp} is not within {MAX_AGE_SECONDS} s before"
-                f" and {MAX_AHEAD_SECONDS} s after {now}",
-                timestamp=transaction.timestamp,
-                now=now,
-            )
-        least = size * self._policy.min_fee_per_byte
-        if transaction.fee < least:
-            raise RuleError(
-                Rule.POOL_FEE_TOO_LOW,
-                f"fee {transaction.fee} < {size} bytes x {self._policy.min_fee_per_byte}",
-                fee=transaction.fee,
-                minimum=least,
-            )
+        self._check_new(transaction)
+        pool_rules.check_form(transaction, self._policy, self._max_transaction_bytes, now)
 
     def check_account(self, transaction: Transaction, account: Account) -> None:
         """What the sender's confirmed state alone rules out, whatever else waits: so it comes
@@ -165,19 +83,7 @@ class Pool:
 
         Raises RuleError `sequence-mismatch`, `pool-gap-too-wide` or `balance-insufficient`.
         """
-        sequence, expected = transaction.sequence, account.next_sequence
-        if sequence < expected:
-            check_spendable(transaction, account)  # raises sequence-mismatch
-        furthest = expected + MAX_WAITING_PER_SENDER + MAX_HELD_PER_SENDER
-        if sequence >= furthest:
-            raise RuleError(
-                Rule.POOL_GAP_TOO_WIDE,
-                f"sequence {sequence} is too far ahead of {expected}: at most {furthest - 1}",
-                sequence=sequence,
-                expected=expected,
-                limit=furthest - 1,
-            )
-        _check_balance(transaction, account, waiting=0)
+        pool_rules.check_reach(transaction, account)
 
     def admit(
         self, transaction: Transaction, account: Account, now: int, change: PoolChange
@@ -187,138 +93,84 @@ class Pool:
         `account` is the sender's confirmed state. What is added, replaced or evicted is
         noted in `change`; on an error nothing has changed.
         """
-        if transaction.id in self._entries:
-            raise RuleError(Rule.POOL_DUPLICATE, f"{transaction.id.hex()} waits already")
-        sender = self._senders.get(transaction.sender) or _Sender(account)
+        self._check_new(transaction)
+        sender = self._senders.get(transaction.sender) or Sender(account)
         replaced = sender.entries.get(transaction.sequence)
-        self.check_account(transaction, sender.account)
+        pool_rules.check_reach(transaction, sender.account)
         if replaced is not None:
-            self._check_replacement(transaction, replaced.transaction)
+            pool_rules.check_replacement(transaction, replaced.transaction)
         else:
-            self._check_place(transaction, sender)
-        self._check_affordable(transaction, sender, replaced)
+            pool_rules.check_place(transaction, sender)
+        waiting = sender.cost - (replaced.transaction.cost if replaced else 0)
+        pool_rules.check_balance(transaction, sender.account, waiting)
+        if replaced is not None:
+            self._take_out(replaced)
         entry = PoolEntry(transaction, now)
-        victims = self._room_for(entry, replaced)
+        self._put_in(entry, sender.account)
+        try:
+            victims = self._victims_of(entry, replaced.size if replaced else 0)
+        except RuleError:
+            self._take_out(entry)
+            if replaced is not None:
+                self._put_in(replaced, sender.account)
+            raise
         for victim in victims:
             self._remove(victim, change)
         if replaced is not None:
-            self._remove(replaced, change)
-        self._add(entry, account, change)
+            self._forget(replaced, change)
+        self._keep(entry, change)
 
-    def _check_replacement(self, transaction: Transaction, replaced: Transaction) -> None:
-        if transaction.fee * 100 < replaced.fee * REPLACEMENT_PERCENT or (
-            transaction.fee <= replaced.fee
-        ):
-            raise RuleError(
-                Rule.POOL_REPLACEMENT_FEE_TOO_LOW,
-                f"fee {transaction.fee} < {REPLACEMENT_PERCENT} % of the {replaced.fee} that"
-                f" {replaced.id.hex()} pays at the same sequence",
-                fee=transaction.fee,
-                replaced_fee=replaced.fee,
-            )
+    def _check_new(self, transaction: Transaction) -> None:
+        if transaction.id in self._entries:
+            raise RuleError(Rule.POOL_DUPLICATE, f"{transaction.id.hex()} waits already")
 
-    def _check_place(self, transaction: Transaction, sender: _Sender) -> None:
-        sequence, expected = transaction.sequence, sender.account.next_sequence
-        ready = sender.ready_count()
-        if ready >= MAX_WAITING_PER_SENDER:  # beyond a gap too: what fills it is refused
-            raise RuleError(
-                Rule.POOL_SENDER_FULL,
-                f"{ready} of this sender wait, at most {MAX_WAITING_PER_SENDER}",
-                waiting=ready,
-                limit=MAX_WAITING_PER_SENDER,
-            )
-        if sequence <= expected + ready:
-            return
-        held = len(sender.entries) - ready
-        if held >= MAX_HELD_PER_SENDER:
-            raise RuleError(
-                Rule.POOL_GAP_TOO_WIDE,
-                f"sequence {sequence} comes before {expected + ready} has;"
-                f" {held} are held for gaps, at most {MAX_HELD_PER_SENDER}",
-                sequence=sequence,
-                expected=expected + ready,
-                held=held,
-            )
+    def _victims_of(self, newcomer: PoolEntry, freed: int) -> list[PoolEntry]:
+        """What must leave for `newcomer`, which stands among its sender's already.
 
-    def _check_affordable(
-        self, transaction: Transaction, sender: _Sender, replaced: PoolEntry | None
-    ) -> None:
-        waiting = sender.cost() - (replaced.transaction.cost if replaced else 0)
-        _check_balance(transaction, sender.account, waiting)
-
-    def _room_for(self, newcomer: PoolEntry, replaced: PoolEntry | None) -> list[PoolEntry]:
-        """What must leave so that `newcomer` fits, followers included; `pool-full` if too dear."""
-        freed = len(replaced.transaction.raw) if replaced else 0
-        excess = self.total_bytes - freed + len(newcomer.transaction.raw) - self._policy.max_bytes
-        victims = self._cheapest(excess, newcomer, replaced)
-        if victims is None:
-            raise RuleError(
-                Rule.POOL_FULL,
-                f"{self.total_bytes} bytes wait, at most {self._policy.max_bytes};"
-                " a higher fee per byte takes the place of a lower one",
-                bytes=self.total_bytes,
-                limit=self._policy.max_bytes,
-            )
+        `freed`: bytes of the one it replaces. Raises RuleError `pool-full` when the newcomer
+        itself, or any that pays no less per byte, would have to leave; or one that could be
+        mined, for a newcomer that could not.
+        """
+        excess = self.total_bytes - freed + newcomer.size - self._policy.max_bytes
+        victims: list[PoolEntry] = []
+        sender = self._senders[newcomer.transaction.sender]
+        is_ready = newcomer.transaction.sequence < sender.first_gap
+        for package in self._packages_over(excess):
+            if newcomer in package.entries or not _yields(package, newcomer, is_ready):
+                raise self._full(is_ready)
+            victims += package.entries
         return victims
 
-    def _cheapest(
-        self, excess: int, newcomer: PoolEntry, replaced: PoolEntry | None
-    ) -> list[PoolEntry] | None:
-        """Entries of at least `excess` bytes, lowest fee rate first, each with its followers.
+    def _full(self, is_ready: bool) -> RuleError:
+        text = f"{self.total_bytes} bytes wait, at most {self._policy.max_bytes};"
+        if not is_ready:
+            text = f"{text} at most {self._max_held_bytes} of these for a gap;"
+        return RuleError(
+            Rule.POOL_FULL,
+            f"{text} a higher fee per byte takes the place of a lower one",
+            bytes=self.total_bytes,
+            limit=self._policy.max_bytes,
+        )
 
-        None when that needs one that pays no less than `newcomer`, or that it follows. What
-        followers pay is not weighed: they leave with the one they follow.
-        `replaced` leaves anyway: it makes no more room, and its followers will follow `newcomer`.
-        """
-        victims: dict[bytes, PoolEntry] = {}
-        cheapest = self._cheapest_first()
-        for entry in cheapest:
-            if excess <= 0 or entry.rate[0] >= newcomer.rate[0]:
-                break
-            if _follows(newcomer.transaction, entry.transaction):
-                break  # without its forerunner the newcomer could never be mined
-            if entry is not replaced:
-                excess -= self._mark_with_followers(entry, victims)
-        cheapest.close()
-        return None if excess > 0 else list(victims.values())
-
-    def _mark_with_followers(self, entry: PoolEntry, victims: dict[bytes, PoolEntry]) -> int:
-        """Adds an entry and its followers to `victims`; how many more bytes these are."""
-        marked = 0
-        for follower in self._with_followers(entry):
-            if follower.transaction.id not in victims:
-                victims[follower.transaction.id] = follower
-                marked += len(follower.transaction.raw)
-        return marked
+    def _packages_over(self, excess: int) -> Iterator[Package]:
+        """The packages that must leave: `excess` bytes, and those held beyond their share."""
+        held_excess = self.held_bytes - self._max_held_bytes
+        if excess <= 0 and held_excess <= 0:
+            return
+        with closing(self._order.packages()) as packages:
+            for package in packages:  # the held ones first
+                yield package
+                excess -= package.size
+                held_excess -= package.size
+                if excess <= 0 and held_excess <= 0:
+                    return
 
     def _shrink(self, change: PoolChange) -> None:
-        """Evicts what is too much, lowest fee rate first, each with its followers."""
-        victims: dict[bytes, PoolEntry] = {}
-        excess = self.total_bytes - self._policy.max_bytes
-        cheapest = self._cheapest_first()
-        while excess > 0:
-            excess -= self._mark_with_followers(next(cheapest), victims)
-        cheapest.close()
-        for victim in victims.values():
-            self._remove(victim, change)
-
-    def _cheapest_first(self) -> Generator[PoolEntry, None, None]:
-        """Entries by rising fee rate; what it took from the heap it puts back when closed."""
-        taken = []
-        try:
-            while self._by_rate:
-                rate = heapq.heappop(self._by_rate)
-                entry = self._entries.get(rate[1])
-                if entry is not None:
-                    taken.append(rate)
-                    yield entry
-        finally:
-            for rate in taken:
-                heapq.heappush(self._by_rate, rate)
-
-    def _with_followers(self, entry: PoolEntry) -> list[PoolEntry]:
-        sender = self._senders[entry.transaction.sender]
-        return sender.from_sequence(entry.transaction.sequence)
+        """Evicts what is too much."""
+        packages = list(self._packages_over(self.total_bytes - self._policy.max_bytes))
+        for package in packages:
+            for victim in package.entries:
+                self._remove(victim, change)
 
     # -- following the chain -----------------------------------------------------------------
 
@@ -331,8 +183,8 @@ class Pool:
         """
         self._entries.clear()
         self._senders.clear()
-        self._by_rate.clear()
-        self.total_bytes = 0
+        self._order.clear()
+        self.total_bytes = self.held_bytes = 0
         change = PoolChange()
         for transaction, received_at in rows:
             if self.is_taken(transaction):
@@ -367,7 +219,7 @@ class Pool:
                 account = accounts[transaction.sender]
                 self._add(PoolEntry(transaction, now), account, change)
         for address in accounts.keys() & self._senders.keys():
-            self._senders[address].account = accounts[address]
+            self._follow_account(address, accounts[address])
             self._drop_unfit(address, change)
         self._shrink(change)
         return change
@@ -383,12 +235,21 @@ class Pool:
             expired.append(entry)
         for entry in expired:
             if entry.transaction.id in self._entries:  # else gone as another's follower
-                for follower in self._with_followers(entry):
-                    self._remove(follower, change)
+                self._remove_with_followers(entry, change)
+        return change
+
+    def drop(self, transactions: Iterable[Transaction]) -> PoolChange:
+        """Takes these out, with their followers, as far as they wait."""
+        change = PoolChange()
+        for transaction in transactions:
+            entry = self._entries.get(transaction.id)
+            if entry is not None:
+                self._remove_with_followers(entry, change)
         return change
 
     def _drop_unfit(self, address: bytes, change: PoolChange) -> None:
-        """Drops a sender's used sequences, and all from the first that can't be paid."""
+        """Drops a sender's used sequences, all from the first that can't be paid, and what is
+        held farther ahead than any is taken."""
         sender = self._senders[address]
         spendable = sender.account.balance
         for sequence, entry in sorted(sender.entries.items()):
@@ -396,7 +257,7 @@ class Pool:
                 self._remove(entry, change)
                 continue
             spendable -= entry.transaction.cost
-            if spendable < 0:
+            if spendable < 0 or sequence >= sender.first_gap + pool_rules.MAX_AHEAD:
                 self._remove(entry, change)
 
     # -- mining ------------------------------------------------------------------------------
@@ -407,7 +268,7 @@ class Pool:
         Each sender's stand in order of sequence, so the list can be applied as it is.
         """
         chosen: list[Transaction] = []
-        queues = {address: sender.ready() for address, sender in self._senders.items()}
+        queues = {address: sender.ready_entries() for address, sender in self._senders.items()}
         heap: list[tuple[int, bytes, PoolEntry]] = []
         for queue in queues.values():
             self._push_next(heap, queue)
@@ -424,7 +285,7 @@ class Pool:
 
     def ready_count(self) -> int:
         """How many could be mined now."""
-        return sum(sender.ready_count() for sender in self._senders.values())
+        return sum(sender.ready for sender in self._senders.values())
 
     @staticmethod
     def _push_next(heap: list[tuple[int, bytes, PoolEntry]], queue: Iterator[PoolEntry]) -> None:
@@ -436,46 +297,59 @@ class Pool:
     # -- bookkeeping -------------------------------------------------------------------------
 
     def _add(self, entry: PoolEntry, account: Account, change: PoolChange) -> None:
-        transaction = entry.transaction
-        sender = self._senders.setdefault(transaction.sender, _Sender(account))
-        sender.entries[transaction.sequence] = entry
-        self._entries[transaction.id] = entry
-        self.total_bytes += len(transaction.raw)
-        heapq.heappush(self._by_rate, entry.rate)
-        change.added[transaction.id] = entry
+        self._put_in(entry, account)
+        self._keep(entry, change)
 
     def _remove(self, entry: PoolEntry, change: PoolChange) -> None:
-        transaction = entry.transaction
-        del self._entries[transaction.id]
-        sender = self._senders[transaction.sender]
-        del sender.entries[transaction.sequence]
+        self._take_out(entry)
+        self._forget(entry, change)
+
+    def _remove_with_followers(self, entry: PoolEntry, change: PoolChange) -> None:
+        sender = self._senders[entry.transaction.sender]
+        for follower in sender.from_sequence(entry.transaction.sequence):
+            self._remove(follower, change)
+
+    def _put_in(self, entry: PoolEntry, account: Account) -> None:
+        """Among its sender's."""
+        address = entry.transaction.sender
+        sender = self._senders.setdefault(address, Sender(account))
+        before = sender.held_bytes
+        sender.put(entry)
+        self.held_bytes += sender.held_bytes - before
+        self._order.note(address)
+
+    def _take_out(self, entry: PoolEntry) -> None:
+        """From among its sender's."""
+        address = entry.transaction.sender
+        sender = self._senders[address]
+        before = sender.held_bytes
+        sender.take(entry.transaction.sequence)
         if not sender.entries:
-            del self._senders[transaction.sender]
-        self.total_bytes -= len(transaction.raw)
-        if len(self._by_rate) > 2 * len(self._entries) + 1_000:  # shed rates of departed ones
-            self._by_rate = sorted(kept.rate for kept in self._entries.values())
-        if change.added.pop(transaction.id, None) is None:
-            change.removed.add(transaction.id)
+            del self._senders[address]
+        self.held_bytes += sender.held_bytes - before
+        self._order.note(address)
+
+    def _follow_account(self, address: bytes, account: Account) -> None:
+        sender = self._senders[address]
+        before = sender.held_bytes
+        sender.follow(account)
+        self.held_bytes += sender.held_bytes - before
+        self._order.note(address)
+
+    def _keep(self, entry: PoolEntry, change: PoolChange) -> None:
+        self._entries[entry.transaction.id] = entry
+        self.total_bytes += entry.size
+        change.added[entry.transaction.id] = entry
+
+    def _forget(self, entry: PoolEntry, change: PoolChange) -> None:
+        del self._entries[entry.transaction.id]
+        self.total_bytes -= entry.size
+        if change.added.pop(entry.transaction.id, None) is None:
+            change.removed.add(entry.transaction.id)
 
 
-def _follows(later: Transaction, earlier: Transaction) -> bool:
-    """Whether `later` can only be mined after `earlier`."""
-    return later.sender == earlier.sender and later.sequence > earlier.sequence
-
-
-def _check_balance(transaction: Transaction, account: Account, waiting: int) -> None:
-    if waiting + transaction.cost > account.balance:
-        raise RuleError(
-            Rule.BALANCE_INSUFFICIENT,
-            f"amount {transaction.amount} + fee {transaction.fee} + {waiting} already waiting"
-            f" > balance {account.balance}",
-            amount=transaction.amount,
-            fee=transaction.fee,
-            waiting=waiting,
-            balance=account.balance,
-        )
-
-
-def fee_rate(fee: int, size_bytes: int) -> int:
-    """How the pool orders: base units per byte times 2^20, rounded down, at most 2^63-1."""
-    return min((fee << 20) // size_bytes, 2**63 - 1)
+def _yields(package: Package, newcomer: PoolEntry, is_ready: bool) -> bool:
+    """Whether a package leaves for a newcomer that can be mined (`is_ready`) or is held."""
+    if is_ready and not package.is_ready:
+        return True
+    return is_ready == package.is_ready and package.rate < newcomer.rate[0]

@@ -10,6 +10,17 @@ from cairn.consensus.block import Block, Header
 from cairn.consensus.ledger import Account
 
 
+class LedgerDamagedError(RuntimeError):
+    """What is stored contradicts itself; no block and nobody outside is at fault."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: stop the listener and run `cairn doctor --repair`")
+
+
+class ForeignTipError(RuntimeError):
+    """Another process moved the stored tip."""
+
+
 class BlockStatus(IntEnum):
     """What is known of a stored block. The values stand in the database."""
 
@@ -70,14 +81,18 @@ class ChainStore(Protocol):
     def active_entries(self, first_height: int, count: int) -> list[BlockEntry]:
         """Active blocks from `first_height` up, at most `count`, in order of height."""
 
+    def active_received_at(self, height: int) -> int | None:
+        """When the active block at this height was stored (seconds since the epoch)."""
+
     def ancestors(self, block_hash: bytes, count: int) -> list[BlockEntry]:
         """The block and its ancestors by parent link, newest first, at most `count`."""
 
     def descendants(self, block_hash: bytes) -> list[BlockEntry]:
         """All stored blocks that build on this one, parents before children."""
 
-    def heavier_stored(self, chain_work: int) -> list[BlockEntry]:
-        """Blocks of status STORED with more than this work, heaviest first, at most 100."""
+    def heavier_stored(self, chain_work: int, after: BlockEntry | None = None) -> list[BlockEntry]:
+        """Blocks of status STORED with more than this work, heaviest first, then by hash, at
+        most 100; those that come after `after` in that order."""
 
     def load_block_bytes(self, block_hash: bytes) -> bytes | None:
         """The canonical bytes of a stored block."""

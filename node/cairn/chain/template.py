@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from cairn.chain.blockchain import Blockchain, LedgerDamagedError
+from cairn.chain.blockchain import Blockchain
 from cairn.chain.pool import BLOCK_OVERHEAD_BYTES
+from cairn.chain.store import LedgerDamagedError
 from cairn.consensus.block import Block, Coinbase, Header, build_block, build_header
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import total_fees
@@ -54,7 +55,7 @@ def build_template(
         )
     height = parent.height + 1
     room = chain.params.max_block_bytes - BLOCK_OVERHEAD_BYTES
-    transactions = tuple(chain.pool.select(room))
+    transactions = chain.minable(room)
     reward = chain.params.subsidy(height) + total_fees(transactions)
     coinbase = Coinbase(recipient, reward, extra)
     bits = next_bits(parent, chain.params)

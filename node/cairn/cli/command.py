@@ -161,6 +161,15 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )(call)
 
 
+def prefix_option(function: Function) -> Function:
+    """Adds --prefix, as `prefix`."""
+    return click.option(
+        "--prefix",
+        metavar="LETTERS",
+        help="How the network's addresses begin, where neither its genesis file nor a node is.",
+    )(function)
+
+
 def wallet_option(function: Function) -> Function:
     """Adds --wallet-dir, as `wallet_dir`."""
     return click.option(

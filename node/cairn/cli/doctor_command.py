@@ -1,10 +1,8 @@
 """`cairn doctor`: replays the stored chain, compares it with the stored state, mends it."""
 
-import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -147,17 +145,15 @@ def _alone(config: Config) -> Iterator[None]:
 
     Raises Failure when a listener runs. None can start meanwhile.
     """
-    path = config.node.data_directory / "listener.lock"
-    is_new = not path.exists()
-    with path.open("a") as file:
-        if is_new and os.geteuid() == 0:  # the listener must be able to open it, too
-            owner = path.parent.stat()
-            os.chown(path, owner.st_uid, owner.st_gid)
+    from cairn.storage.errors import DatabaseInUseError
+    from cairn.storage.writer_lock import sole_writer
+
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            held.enter_context(sole_writer(config.database_url))
+        except DatabaseInUseError as error:
             raise Failure(
-                "the node's listener is running, and it alone may write while it does",
+                str(error),
                 "stop it first: systemctl stop cairn-listener",
                 code="listener-running",
             ) from None

@@ -94,7 +94,9 @@ def new(
 ) -> None:
     """Write the genesis file of a new network.
 
-    The defaults suit a private network: a block a minute, found by one core at first.
+    The defaults suit a private network: a block a minute, found by one core at first, and
+    never more than four times easier, however long nobody mines. A miner rests for half an
+    interval after each block; let at least one run, or anybody can overtake an idle chain.
     """
     if as_json and output == "-":
         raise click.UsageError("--json and -o - both need stdout; name a file")

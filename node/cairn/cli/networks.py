@@ -1,24 +1,15 @@
 """Which network a command is about: from a genesis file, a built-in name, or the node."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from cairn.cli.command import NetworkChoice, NodeAt
 from cairn.cli.failures import ExitCode, Failure
-from cairn.consensus.params import REGTEST_GENESIS, NetworkParams, parse_genesis
+from cairn.consensus.params import REGTEST_GENESIS, NetworkParams, is_address_prefix, parse_genesis
 
 _PATIENCE_SECONDS = 3.0
 """For a node that is asked only how addresses are written."""
 MAX_GENESIS_BYTES = 16 * 1024 * 1024
 """Room for some hundred thousand allocations."""
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkNames:
-    """How a network writes addresses and amounts."""
-
-    prefix: str
-    symbol: str
 
 
 def load_genesis(path: Path) -> NetworkParams:
@@ -64,21 +55,28 @@ def _bad_file(path: Path, what: str) -> Failure:
     return Failure(f"{path} {what}", exit_code=ExitCode.CONFIGURATION)
 
 
-def network_names(network: NetworkChoice, node: NodeAt) -> NetworkNames | None:
-    """How addresses and amounts are written: as the named network, else the node's, does.
+def address_prefix(given: str | None, network: NetworkChoice, node: NodeAt) -> str | None:
+    """How addresses begin: as given, else in the named network, else in the node's.
 
-    None when no network is named and no node answers.
+    None when nothing says it: no network is named, and no node answers.
     """
+    if given:
+        if not is_address_prefix(given):
+            raise Failure(
+                f"{given[:40]!r} is no address prefix",
+                "it is what stands before the 1 of an address: 1 to 16 letters a to z",
+                exit_code=ExitCode.USAGE,
+            )
+        return given
     params = offline_params(network)
     if params is not None:
-        return NetworkNames(params.address_prefix, params.symbol)
+        return params.address_prefix
     from cairn.cli.replies import Status, read
 
     quick = NodeAt(node.url, min(node.timeout_seconds, _PATIENCE_SECONDS))
     try:
-        status = read(quick.client().get("status"), Status)
+        return read(quick.client().get("status"), Status).address_prefix
     except Failure as failure:
         if failure.exit_code is not ExitCode.UNREACHABLE:
             raise
         return None
-    return NetworkNames(status.address_prefix, status.symbol)

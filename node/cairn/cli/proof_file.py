@@ -8,6 +8,7 @@
 import base64
 import binascii
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ class ProofFile:
             )
         if self.network != params.name:
             raise _bad(f"it calls the network {self.network[:32]!r}, its name is {params.name!r}")
-        return verify_proof(self.proof, self._headers(), params)
+        return verify_proof(self.proof, self._headers(), params, int(time.time()))
 
     def _headers(self) -> list[Header]:
         raw = self.headers

@@ -16,10 +16,11 @@ from cairn.cli.command import (
     network_options,
     node_options,
     passphrase_option,
+    prefix_option,
     wallet_option,
 )
 from cairn.cli.failures import Failure
-from cairn.cli.networks import NetworkNames, network_names
+from cairn.cli.networks import address_prefix
 from cairn.cli.output import err, facts, out, plain, print_json, table
 from cairn.cli.replies import Account, Status, read
 from cairn.cli.wallets import (
@@ -38,8 +39,7 @@ from cairn.wallet import WalletError, format_amount, generate_key
 
 _SHORTEST_ADDRESS = 1 + 1 + 38
 """A prefix of one letter, the separator, 160 bits and the checksum."""
-_NO_NETWORK = "the address is written with a network's prefix"
-_NO_NETWORK_FIX = "name the network: --genesis FILE or --network regtest; or a node: --node URL"
+_UNKNOWN_NETWORK = "depends on the network"
 
 
 @click.group(cls=CairnGroup)
@@ -56,6 +56,7 @@ def wallet() -> None:
 @click.option("--encrypt", is_flag=True, help="Protect the file with a passphrase.")
 @passphrase_option
 @wallet_option
+@prefix_option
 @network_options
 @node_options
 @json_option
@@ -64,6 +65,7 @@ def new(
     encrypt: bool,
     passphrase_file: str | None,
     wallet_dir: str | None,
+    prefix: str | None,
     network: NetworkChoice,
     node: NodeAt,
     as_json: bool,
@@ -74,28 +76,30 @@ def new(
         raise WalletError(
             f"{path} exists, and a key file is never overwritten", "choose another name"
         )
-    names = network_names(network, node)
+    known = address_prefix(prefix, network, node)
     passphrase = None
     if encrypt or passphrase_file:
         passphrase = new_passphrase(path.stem, passphrase_file)
     made = create_wallet(path, generate_key(), passphrase)
     if as_json:
-        print_json(_document(made, names))
+        print_json(_document(made, known))
         return
     console = out()
     console.print(f"Made the wallet {made.name}.", style="bold green")
-    console.print(facts(_rows(made, names)))
+    console.print(facts(_rows(made, known)))
     console.print("Keep a copy of the file in a safe place: without it the coins are lost.")
-    _advise_network(names)
+    _advise_network(known, node, f"show {name}")
 
 
 @wallet.command("list", epilog=example("cairn wallet list"))
 @wallet_option
+@prefix_option
 @network_options
 @node_options
 @json_option
 def list_(
     wallet_dir: str | None,
+    prefix: str | None,
     network: NetworkChoice,
     node: NodeAt,
     as_json: bool,
@@ -103,14 +107,14 @@ def list_(
     """List the wallets on this machine."""
     folder = wallet_folder(wallet_dir)
     found = list_wallets(folder)
-    names = network_names(network, node) if found else None
+    known = address_prefix(prefix, network, node) if found else None
     usable = [item for item in found if isinstance(item, Wallet)]
     faults = [item for item in found if isinstance(item, Failure)]
     if as_json:
         print_json(
             {
                 "folder": str(folder),
-                "items": [_document(item, names) for item in usable],
+                "items": [_document(item, known) for item in usable],
                 "problems": [failure.document()["error"] for failure in faults],
             }
         )
@@ -120,17 +124,18 @@ def list_(
         return
     made = table("name", "address", "encrypted")
     for item in usable:
-        made.add_row(plain(item.name), _address_text(item, names), _yes(item.is_encrypted))
+        made.add_row(plain(item.name), _address_text(item, known), _yes(item.is_encrypted))
     out().print(made)
     for failure in faults:
         err().print(f"! {plain(failure.problem)}. {plain(failure.fix)}", style="yellow")
-    _advise_network(names)
+    _advise_network(known, node, "list")
 
 
 @wallet.command("show", epilog=example("cairn wallet show alice"))
 @click.argument("name")
 @passphrase_option
 @wallet_option
+@prefix_option
 @network_options
 @node_options
 @json_option
@@ -138,6 +143,7 @@ def show(
     name: str,
     passphrase_file: str | None,
     wallet_dir: str | None,
+    prefix: str | None,
     network: NetworkChoice,
     node: NodeAt,
     as_json: bool,
@@ -147,12 +153,12 @@ def show(
     if found.public_key is None or passphrase_file:
         key = open_wallet(found, passphrase_file)
         found = Wallet(found.name, found.path, found.is_encrypted, key.public_key)
-    names = network_names(network, node)
+    known = address_prefix(prefix, network, node)
     if as_json:
-        print_json(_document(found, names))
+        print_json(_document(found, known))
         return
-    out().print(facts(_rows(found, names)))
-    _advise_network(names)
+    out().print(facts(_rows(found, known)))
+    _advise_network(known, node, f"show {name}")
 
 
 @click.command(
@@ -246,40 +252,45 @@ def _balance_rows(found: Account, symbol: str) -> list[tuple[str, str | Text]]:
     return rows
 
 
-def _document(found: Wallet, names: NetworkNames | None) -> dict[str, object]:
+def _document(found: Wallet, prefix: str | None) -> dict[str, object]:
     address = found.address
     return {
         "name": found.name,
         "file": str(found.path),
         "encrypted": found.is_encrypted,
         "public_key": found.public_key.hex() if found.public_key else None,
-        "address": encode_address(names.prefix, address) if names and address else None,
+        "address": encode_address(prefix, address) if prefix and address else None,
         "address_bytes": address.hex() if address else None,
     }
 
 
-def _rows(found: Wallet, names: NetworkNames | None) -> list[tuple[str, str | Text]]:
+def _rows(found: Wallet, prefix: str | None) -> list[tuple[str, str | Text]]:
     return [
         ("name", found.name),
-        ("address", Text(_address_text(found, names), "bold")),
+        ("address", Text(_address_text(found, prefix), "bold")),
         ("public key", found.public_key.hex() if found.public_key else "hidden"),
         ("file", str(found.path)),
         ("encrypted", _yes(found.is_encrypted)),
     ]
 
 
-def _address_text(found: Wallet, names: NetworkNames | None) -> str:
+def _address_text(found: Wallet, prefix: str | None) -> str:
     if found.address is None:
         return "hidden: encrypted"
-    if names is None:
-        return f"{found.address.hex()} (bytes)"
-    return encode_address(names.prefix, found.address)
+    return encode_address(prefix, found.address) if prefix else _UNKNOWN_NETWORK
 
 
 def _yes(flag: bool) -> str:
     return "yes" if flag else "no"
 
 
-def _advise_network(names: NetworkNames | None) -> None:
-    if names is None:
-        err().print(f"Note: {_NO_NETWORK}, and no node answers. {_NO_NETWORK_FIX}.", style="yellow")
+def _advise_network(prefix: str | None, node: NodeAt, command: str) -> None:
+    if prefix is None:
+        err().print(
+            "Note: an address begins with its network's prefix, no network is named, and no node\n"
+            f"answers at {plain(node.url)}. Name the node, the network, or the prefix itself:\n"
+            f"  cairn wallet {plain(command)} --node URL\n"
+            f"  cairn wallet {plain(command)} --genesis FILE     (or --network regtest)\n"
+            f"  cairn wallet {plain(command)} --prefix LETTERS",
+            style="yellow",
+        )

@@ -3,6 +3,8 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,16 +51,35 @@ def _node_faults(node: NodeSection) -> Iterator[str]:
             f"node.run_directory: has {length} characters, at most "
             f"{MAX_RUN_DIRECTORY_CHARACTERS}: unix sockets need short paths"
         )
+    yield from _file_faults("node.account_passphrase_file", node.account_passphrase_file)
+
+
+def _file_faults(key: str, path: Path | None) -> Iterator[str]:
+    """A folder that this user may not look into hides its files: no fault, others may read."""
+    with suppress(PermissionError):
+        if path is not None and not path.is_file():
+            yield f"{key}: {path}: no such file"
 
 
 def _database_faults(database: DatabaseSection) -> Iterator[str]:
     for key, url in (("url", database.url), ("read_url", database.read_url)):
         if url and not url.startswith(_DATABASE_URLS):
             yield f"database.{key}: must begin with {' or '.join(_DATABASE_URLS)}"
+        elif url and not _database_name(url):
+            yield f"database.{key}: names no database: the file or name after the host is missing"
+
+
+def _database_name(url: str) -> str:
+    """The file or database a URL names, whatever characters its password has."""
+    rest = url.partition("://")[2]
+    if not url.startswith("sqlite:"):
+        rest = rest.rpartition("@")[2]
+    return rest.partition("?")[0].partition("/")[2]
 
 
 def _web_faults(web: WebSection) -> Iterator[str]:
     yield from _url_faults("web.url", [web.url])
+    yield from _file_faults("web.operator_token_file", web.operator_token_file)
 
 
 def _peers_faults(peers: PeersSection) -> Iterator[str]:

@@ -105,6 +105,8 @@ def _parse_section(
 
 
 def _from_text(text: str, hint: Any) -> Any:
+    if isinstance(hint, UnionType):
+        hint = get_args(hint)[0]
     if hint is int:
         try:
             return int(text)
@@ -130,7 +132,7 @@ def _checked(value: Any, hint: Any, definition: Field[Any]) -> Any:
             raise ValueError(f"must be a list of strings, got {value!r}")
         return tuple(value)
     if not isinstance(value, str):
-        raise ValueError(f"must be a string, got {value!r}")
+        raise ValueError(f"must be a string, got a {type(value).__name__}")
     choices = definition.metadata.get("choices")
     if choices and value not in choices:
         raise ValueError(f"must be one of {', '.join(choices)}, got {value!r}")

@@ -33,11 +33,11 @@ class NodeSection:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSection:
-    """`[database]`: SQLAlchemy URLs."""
+    """`[database]`: SQLAlchemy URLs. They may hold a password, and are never shown."""
 
-    url: str = ""
+    url: str = field(default="", repr=False)
     """Default: an SQLite file cairn.db in the data directory."""
-    read_url: str = ""
+    read_url: str = field(default="", repr=False)
     """For the web tier, with a read-only account; default: the same as `url`."""
     migrate: str = field(default="listener", metadata={"choices": ("listener", "apart")})
     """Who brings the tables up to date: the listener at start, or `cairn db migrate` before."""
@@ -82,7 +82,8 @@ class ChainSection:
     """`[chain]`."""
 
     max_reorg_blocks: int = field(default=100, metadata={"range": (1, 1_000_000)})
-    """A deeper reorganisation is not followed; it raises an alert."""
+    """A deeper reorganisation is not followed if it would undo blocks stored here for as many
+    target intervals; it raises an alert."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,8 @@ class MinerSection:
     """In `auto`: start when so many wait …"""
     max_wait_seconds: int = field(default=10, metadata={"range": (0, 86_400)})
     """… or the oldest has waited so long …"""
-    heartbeat_seconds: int = field(default=600, metadata={"range": (0, 31_536_000)})
-    """… or the tip is so old (0: never)."""
+    heartbeat_seconds: int | None = field(default=None, metadata={"range": (0, 31_536_000)})
+    """… or the tip is so old (0: never). None: as `default_heartbeat_seconds` has it."""
 
 
 @dataclass(frozen=True, slots=True)

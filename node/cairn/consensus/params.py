@@ -66,6 +66,12 @@ class NetworkParams:
     allocations: tuple[tuple[bytes, int], ...]
     """(address, base units) credited at genesis, sorted by address."""
 
+    @property
+    def is_development(self) -> bool:
+        """Whether the difficulty begins at its easiest: nobody means such a chain to be hard
+        to rewrite."""
+        return self.initial_target == self.target_limit
+
     def subsidy(self, height: int) -> int:
         """Base units the block at `height` may create; rounds down at each halving."""
         if height == 0:
@@ -93,6 +99,11 @@ class NetworkParams:
         parts.append(len(self.allocations).to_bytes(8, "big"))
         parts += [address + amount.to_bytes(8, "big") for address, amount in self.allocations]
         return sha256(b"".join(parts)).digest()
+
+
+def is_address_prefix(text: str) -> bool:
+    """Whether a network's addresses may begin so."""
+    return _TEXT_RULES["address_prefix"].fullmatch(text) is not None
 
 
 def parse_genesis(text: str) -> NetworkParams:

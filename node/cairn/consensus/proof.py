@@ -9,7 +9,12 @@ from cairn.consensus.merkle import merkle_path, verify_path
 from cairn.consensus.params import NetworkParams
 from cairn.consensus.proof_of_work import work_of
 from cairn.consensus.transaction import decode_transaction
-from cairn.consensus.validation import check_header_chain, check_signature, genesis_context
+from cairn.consensus.validation import (
+    check_header_chain,
+    check_signature,
+    check_transaction_sanity,
+    genesis_context,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +55,15 @@ def build_proof(block: Block, position: int) -> TransactionProof:
 
 
 def verify_proof(
-    proof: TransactionProof, headers: Sequence[Header], params: NetworkParams
+    proof: TransactionProof, headers: Sequence[Header], params: NetworkParams, now: int
 ) -> ProofResult:
     """Checks the proof against the chain of `headers`, heights 1 to any at or past the proof's.
 
     Needs the genesis file's parameters and nothing else: the headers must link back to its
-    genesis block and carry their work. Raises RuleError when anything does not hold.
+    genesis block, carry their work, and be dated no farther past `now` (seconds since the
+    epoch) than any node would take them. Raises RuleError when anything does not hold.
     """
-    check_header_chain(headers, genesis_context(params), params, now=2**63)
+    check_header_chain(headers, genesis_context(params), params, now)
     if not 1 <= proof.height <= len(headers):
         raise _bad_proof(f"block {proof.height} is not among headers 1 to {len(headers)}")
     header = headers[proof.height - 1]
@@ -69,6 +75,7 @@ def verify_proof(
         raise _bad_proof(f"the merkle path does not lead to the root of block {proof.height}")
     network_id = params.network_id()
     transaction = decode_transaction(proof.transaction, network_id)
+    check_transaction_sanity(transaction, params)
     check_signature(transaction, network_id)
     following = headers[proof.height - 1 :]
     return ProofResult(

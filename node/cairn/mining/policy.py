@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from cairn.consensus.params import NetworkParams
+
+DEVELOPMENT_HEARTBEAT_SECONDS = 600
 LEAST_SPREAD_SECONDS = 1.0
 MOST_SPREAD_SECONDS = 5.0
 
@@ -48,6 +51,18 @@ class ChainView:
         """The view after transactions arrived and `waiting` are in the pool."""
         oldest = self.oldest_waiting_since if self.waiting else now
         return ChainView(waiting, oldest, self.tip_timestamp)
+
+
+def default_heartbeat_seconds(params: NetworkParams) -> int:
+    """How old a tip becomes before `auto` mines an empty block, where nobody says.
+
+    Half the target interval: blocks then come when they are due, and the difficulty settles
+    where the other half takes the network's hash rate. Waiting for the whole interval would
+    make every block late, and the difficulty fall until it can fall no more.
+    """
+    if params.is_development:
+        return DEVELOPMENT_HEARTBEAT_SECONDS
+    return max(params.target_interval_seconds // 2, 1)
 
 
 def spread_seconds(target_interval_seconds: int) -> float:

@@ -87,12 +87,14 @@ class BodyFetch:
         sources: Callable[[], list[PeerLink]],
         punish: Punish,
         average_bytes: int = _FIRST_GUESS_BYTES,
+        on_connected: Callable[[], None] = lambda: None,
     ) -> None:
         self.average_bytes = average_bytes
         self._port = port
         self._hashes = hashes
         self._sources = sources
         self._punish = punish
+        self._on_connected = on_connected
         self._wanted = list(range(len(hashes)))
         """Blocks that nobody is asked for, ascending."""
         self._asked: dict[int, _Asked] = {}
@@ -149,6 +151,7 @@ class BodyFetch:
         if result.fate in (BlockFate.ORPHAN, BlockFate.LATER):
             raise SyncStopped(str(problem))
         self._drop(self._next)  # another peer sent it too, meanwhile
+        self._on_connected()
         async with self._moved:
             self._next += 1
             self._moved.notify_all()

@@ -5,7 +5,6 @@ import logging
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from cairn.chain.node_store import NodeRow
 from cairn.consensus.errors import Rule, RuleError
@@ -18,6 +17,7 @@ from cairn.network.crowds import (
     neighbourhood,
 )
 from cairn.network.keys import is_curve_key
+from cairn.network.known import Node, Standing, row_of, view_of
 from cairn.network.records import NodeRecord, check_record, decode_record
 from cairn.network.scoring import BAN_POINTS, BAN_SECONDS
 from cairn.network.settings import ALLOWLIST, PeerSettings, PeerView
@@ -28,57 +28,6 @@ MAX_KNOWN_NODES = 2_000
 MAX_STRANGERS = 4_096
 FORGET_SECONDS = 14 * 86_400
 """A node not heard of for so long is forgotten."""
-SECONDS_PER_FORGIVEN_POINT = 60
-
-
-@dataclass(slots=True)
-class Standing:
-    """How a key behaved."""
-
-    score: int = 0
-    scored_at: float = 0.0
-    banned_until: int = 0
-
-    def points(self, now: float) -> int:
-        """Points that are not yet forgiven."""
-        forgiven = max(0, int(now - self.scored_at)) // SECONDS_PER_FORGIVEN_POINT
-        return max(0, self.score - forgiven)
-
-
-@dataclass(slots=True)
-class Node:
-    """A known node."""
-
-    record: NodeRecord
-    raw: bytes
-    standing: Standing
-    blocked: bool
-    """It names an endpoint the operator has cut off."""
-    first_seen: int
-    neighbourhood: str
-    """Whose addresses these are; empty for ranges the operator allowed."""
-    last_seen: int = 0
-    """When it last proved its CURVE key to us; 0: only its record is known."""
-    connected: bool = False
-    lost: bool = False
-    height: int = 0
-    lag_milliseconds: int = 0
-    attempt_at: float = 0.0
-    """Not connected to before this time."""
-    failures: int = 0
-
-    @property
-    def proven(self) -> bool:
-        """Whether it has shown that it holds the secret of its CURVE key."""
-        return self.last_seen > 0
-
-    def state(self, now: float) -> str:
-        """For people and the database."""
-        if self.standing.banned_until > now:
-            return "banned"
-        if self.connected:
-            return "connected"
-        return "disconnected" if self.lost else "known"
 
 
 class NodeBook:
@@ -349,7 +298,7 @@ class NodeBook:
         nodes = sorted(
             self._nodes.values(), key=lambda node: (not node.connected, node.record.name)
         )
-        return [_view(node, now) for node in nodes]
+        return [view_of(node, now) for node in nodes]
 
     def load(self, rows: Iterable[NodeRow]) -> None:
         """Takes what was saved. A row this version cannot read is dropped and logged."""
@@ -372,6 +321,16 @@ class NodeBook:
             node.last_seen, node.height = row.last_seen, row.height
             node.lost = row.state in ("connected", "disconnected")
             self._nodes[row.curve_key] = node
+        self._reserve_remembered()
+
+    def _reserve_remembered(self) -> None:
+        """Alphas keep their places while they are away: of all that name an alpha's URL the one
+        first known, as a new node knows nobody else before its alphas."""
+        firsts: dict[str, Node] = {}
+        for node in sorted(self._nodes.values(), key=lambda node: node.first_seen):
+            if node.proven and node.record.url in self._settings.alphas:
+                firsts.setdefault(node.record.url, node)
+        self._reserved.update(node.record.curve_key for node in firsts.values())
 
     def take_changes(self) -> tuple[list[NodeRow], list[str]]:
         """Rows to save and keys to delete since the last call."""
@@ -390,7 +349,7 @@ class NodeBook:
     def _row(self, key: str, now: float) -> NodeRow | None:
         node = self._nodes.get(key)
         if node is not None:
-            return _row_of(node, now)
+            return row_of(node, now)
         standing = self._strangers.get(key)
         if standing is None or standing.banned_until <= now:
             self._removed.add(key)
@@ -399,43 +358,3 @@ class NodeBook:
         return NodeRow(
             key, b"", "", "", "", "", b"", "", "banned", 0, 0, standing.points(now), until, at, at
         )
-
-
-def _view(node: Node, now: float) -> PeerView:
-    record = node.record
-    return PeerView(
-        curve_key=record.curve_key,
-        name=record.name,
-        url=record.url,
-        publish=record.publish,
-        request=record.request,
-        version=record.version,
-        state=node.state(now),
-        connected=node.connected,
-        height=node.height,
-        lag_milliseconds=node.lag_milliseconds,
-        score=node.standing.points(now),
-        banned_until=node.standing.banned_until if node.standing.banned_until > now else 0,
-        last_seen=node.last_seen,
-    )
-
-
-def _row_of(node: Node, now: float) -> NodeRow:
-    record = node.record
-    return NodeRow(
-        curve_key=record.curve_key,
-        record=node.raw,
-        name=record.name,
-        url=record.url,
-        publish=record.publish,
-        request=record.request,
-        address=record.address,
-        version=record.version,
-        state=node.state(now),
-        height=node.height,
-        lag_milliseconds=node.lag_milliseconds,
-        score=node.standing.points(now),
-        banned_until=node.standing.banned_until,
-        first_seen=node.first_seen,
-        last_seen=node.last_seen,
-    )

@@ -10,7 +10,8 @@ import zmq.asyncio
 
 from cairn.consensus.errors import RuleError
 from cairn.network.addresses import parse_ranges, resolve_endpoint
-from cairn.network.book import Node, NodeBook
+from cairn.network.book import NodeBook
+from cairn.network.known import Node
 from cairn.network.link import LinkEvents, PeerLink
 from cairn.network.records import NodeRecord
 from cairn.network.settings import PeerSettings

@@ -8,8 +8,9 @@ import zmq.asyncio
 
 from cairn.consensus.errors import Rule, RuleError
 from cairn.network.announcer import Announcer
-from cairn.network.book import Node, NodeBook
+from cairn.network.book import NodeBook
 from cairn.network.connections import Connections
+from cairn.network.known import Node
 from cairn.network.link import PeerLink, PeerRefused, PeerSilent
 from cairn.network.messages import (
     MAX_BLOCKS_BYTES,

@@ -1,8 +1,10 @@
 """Headers first: a peer's claim of more work is proved before one body is asked for."""
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cairn.consensus.block import decode_header
 from cairn.consensus.encoding import HASH_BYTES
@@ -14,6 +16,9 @@ from cairn.network.link import PeerLink
 from cairn.network.messages import MAX_HEADERS, GetHeaders, Headers, malformed
 from cairn.network.port import LedgerPort
 
+COMPARE_SECONDS = 20.0
+"""How long the headers of several peers are read before the heaviest so far is followed."""
+LEAST_GRACE_SECONDS = 2.0
 _CHECKED_WITHOUT_PAUSE = 50
 """Headers between two chances for everything else in the loop."""
 
@@ -57,52 +62,92 @@ class HeaderChain:
         self._hashes += block_hash
 
 
-async def fetch_headers(
-    link: PeerLink, port: LedgerPort, clock: Callable[[], float]
-) -> HeaderChain | None:
-    """The peer's active chain after the last block we share with it, checked.
+class HeaderFetch:
+    """One peer's active chain after the last block we share with it, read and checked.
 
-    None when it has nothing that we lack. It is cut before a header whose time has not come.
-    Raises RuleError, PeerSilent, PeerRefused or ChainMoved.
+    Reading may be interrupted (cancelled) at any moment; the next `run` goes on from there.
     """
-    locator = await port.locator()
-    chain: HeaderChain | None = None
-    while True:
-        asked = locator if chain is None else [chain.parent.hash]
-        raws = (await link.ask(GetHeaders(asked), Headers)).headers
-        if not raws:
-            return chain
-        if chain is None:
-            chain = await _begin(raws[0], set(locator), port)
-        elif raws[0][8:40] != chain.parent.hash:
-            raise ChainMoved("it reorganised meanwhile")
-        if not await _check_batch(chain, raws, port, clock) or len(raws) < MAX_HEADERS:
-            return chain
+
+    def __init__(self, link: PeerLink, port: LedgerPort, clock: Callable[[], float]) -> None:
+        self.link = link
+        self.claim = link.claim
+        """What the peer said of its tip when reading began."""
+        self.chain: HeaderChain | None = None
+        """What was checked so far; None while it is nothing that we lack."""
+        self.is_whole = False
+        """Whether all there is was read: up to its end, or to a header from the future."""
+        self.failed = False
+        """Set by whoever runs it: what was read is not to be followed."""
+        self._port = port
+        self._clock = clock
+        self._locator: list[bytes] = []
+
+    async def run(self) -> None:
+        """Reads to the end. Raises RuleError, PeerSilent, PeerRefused or ChainMoved."""
+        if not self._locator:
+            self._locator = await self._port.locator()
+        while not self.is_whole:
+            chain = self.chain
+            asked = self._locator if chain is None else [chain.parent.hash]
+            raws = (await self.link.ask(GetHeaders(asked), Headers)).headers
+            if raws and chain is None:
+                chain = await self._begin(raws[0])
+                self.chain = chain
+            if not raws or chain is None:
+                self.is_whole = True
+                return
+            if raws[0][8:40] != chain.parent.hash:
+                raise ChainMoved("it reorganised meanwhile")
+            goes_on = await self._check_batch(chain, raws)
+            self.is_whole = not goes_on or len(raws) < MAX_HEADERS
+
+    async def _begin(self, raw: bytes) -> HeaderChain:
+        parent_hash = decode_header(raw).previous_hash
+        if parent_hash not in self._locator:
+            raise malformed(f"headers begin after {parent_hash.hex()}, which was not asked for")
+        found = await self._port.context_of(parent_hash)
+        if found is None:
+            raise ChainMoved("a block was ours when we asked, and is gone by now")
+        context, chain_work = found
+        return HeaderChain(context, chain_work)
+
+    async def _check_batch(self, chain: HeaderChain, raws: list[bytes]) -> bool:
+        """Takes the headers in; False when the chain ends early at one from the future."""
+        for index, raw in enumerate(raws):
+            try:
+                chain.extend(raw, self._port.params, int(self._clock()))
+            except RuleError as error:
+                if error.rule is Rule.TIMESTAMP_TOO_NEW:
+                    chain.is_cut = True
+                    return False
+                raise
+            if index % _CHECKED_WITHOUT_PAUSE == 0:
+                await asyncio.sleep(0)
+        return True
 
 
-async def _begin(raw: bytes, locator: set[bytes], port: LedgerPort) -> HeaderChain:
-    parent_hash = decode_header(raw).previous_hash
-    if parent_hash not in locator:
-        raise malformed(f"headers begin after {parent_hash.hex()}, which was not asked for")
-    found = await port.context_of(parent_hash)
-    if found is None:
-        raise ChainMoved("a block was ours when we asked, and is gone by now")
-    context, chain_work = found
-    return HeaderChain(context, chain_work)
+async def read_together(
+    fetches: Sequence[HeaderFetch], run: Callable[[HeaderFetch], Coroutine[Any, Any, None]]
+) -> None:
+    """Reads several peers' headers at once, for so long that they can be compared.
 
-
-async def _check_batch(
-    chain: HeaderChain, raws: list[bytes], port: LedgerPort, clock: Callable[[], float]
-) -> bool:
-    """Takes the headers in; False when the chain ends early at one from the future."""
-    for index, raw in enumerate(raws):
-        try:
-            chain.extend(raw, port.params, int(clock()))
-        except RuleError as error:
-            if error.rule is Rule.TIMESTAMP_TOO_NEW:
-                chain.is_cut = True
-                return False
-            raise
-        if index % _CHECKED_WITHOUT_PAUSE == 0:
-            await asyncio.sleep(0)
-    return True
+    When the first has shown more than nothing, the others have as long again, 2 s at least;
+    20 s in all. Whoever is not done then can be read on. `run` reads one and handles failures.
+    """
+    started = time.monotonic()
+    deadline = started + COMPARE_SECONDS
+    tasks = {asyncio.create_task(run(fetch)): fetch for fetch in fetches}
+    pending = set(tasks)
+    try:
+        while pending and (left := deadline - time.monotonic()) > 0:
+            done, pending = await asyncio.wait(
+                pending, timeout=left, return_when=asyncio.FIRST_COMPLETED
+            )
+            if any(tasks[task].is_whole and tasks[task].chain is not None for task in done):
+                now = time.monotonic()
+                grace = max(now - started, LEAST_GRACE_SECONDS)
+                deadline = min(deadline, now + grace)
+    finally:
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)

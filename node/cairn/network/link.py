@@ -120,8 +120,6 @@ class PeerLink:
         """Monotonic time since which no hello is answered; None while they are."""
         self.transactions_sequence: int | None = None
         self.pool_wanted = False
-        self.sync_after = 0.0
-        """Monotonic time before which no sync is tried with this peer."""
         self._events = events
         self._timeout_seconds = timeout_seconds
         self._hello_seconds = hello_seconds

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 import zmq.asyncio
 
 from cairn.chain.node_store import NodeStore
+from cairn.consensus.block import decode_header
 from cairn.network.book import NodeBook
 from cairn.network.dialogue import Dialogue, PeerChange
 from cairn.network.joining import JoinFailed, post_record
@@ -141,6 +142,17 @@ class PeerNetwork:
         proved = self._dialogue.sync.proved_heights
         links = self._dialogue.connections.connected()
         return max((proved.get(link.key, 0) for link in links), default=0)
+
+    @property
+    def seconds_ahead(self) -> int:
+        """How far ahead of our clock the tips of most connected peers are at least; 0 when
+        they are not. Their headers have the work that they name, but are not checked further.
+        """
+        links = self._dialogue.connections.connected()
+        times = [decode_header(link.claim.header).timestamp for link in links if link.claim]
+        if not times:
+            return 0
+        return max(0, sorted(times)[(len(times) - 1) // 2] - int(self._clock()))
 
     @property
     def is_synced(self) -> bool:

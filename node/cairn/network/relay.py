@@ -10,6 +10,7 @@ from hashlib import sha256
 from cairn.consensus.errors import RuleError
 from cairn.consensus.transaction import decode_transaction
 from cairn.network.bodies import Punish
+from cairn.network.budget import Budgets
 from cairn.network.link import PeerLink, PeerRefused, PeerSilent
 from cairn.network.messages import (
     MAX_TRANSACTIONS,
@@ -33,6 +34,10 @@ SEEN_SECONDS = 30.0
 MAX_SEEN = 100_000
 PULL_SECONDS = 2.0
 """At least between two pulls of one peer's pool."""
+REFUSED_PER_SECOND = 100.0
+REFUSED_AT_ONCE = 2_000.0
+"""Of one peer's transactions: policies differ and no honest peer is blamed, but each refusal is
+work. Beyond it the peer is not listened to until the time has passed."""
 
 
 class RecentlySeen:
@@ -77,6 +82,7 @@ class TransactionRelay:
         self._is_synced = is_synced
         self._tasks = Tasks()
         self._seen = RecentlySeen()
+        self._refused = Budgets(REFUSED_PER_SECOND, REFUSED_AT_ONCE)
         self._waiting: deque[tuple[bytes, str]] = deque()
         self._waiting_bytes = 0
         self._arrived = asyncio.Event()
@@ -102,6 +108,9 @@ class TransactionRelay:
         """Takes a broadcast in."""
         self.follow_sequence(link, broadcast.sequence, announced=False)
         now = time.monotonic()
+        if self._wait_seconds(link.key) > 0:
+            self.want_pool(link)
+            return
         for raw in broadcast.transactions:
             if len(self._waiting) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES:
                 self.want_pool(link)
@@ -137,6 +146,8 @@ class TransactionRelay:
             self._arrived.clear()
             while self._waiting:
                 batch = self._take_batch()
+                if not batch:
+                    continue
                 try:
                     await self._offer(batch)
                 except Exception:
@@ -151,17 +162,28 @@ class TransactionRelay:
         size = 0
         while self._waiting and len(batch) < MAX_TRANSACTIONS and size < MAX_TRANSACTIONS_BYTES:
             raw, key = self._waiting.popleft()
+            self._waiting_bytes -= len(raw)
+            if self._wait_seconds(key) > 0:
+                self._seen.forget(raw)  # another peer may bring it
+                continue
             batch.append((raw, key))
             size += len(raw)
-        self._waiting_bytes -= size
         return batch
 
     async def _offer(self, batch: Sequence[tuple[bytes, str]]) -> None:
         problems = await self._port.accept_transactions([raw for raw, _ in batch])
         for (_, key), problem in zip(batch, problems, strict=True):
-            points = transaction_points(problem.rule) if problem is not None else 0
+            if problem is None:
+                continue
+            self._refused.of(key, time.monotonic()).bucket.charge(1.0)
+            points = transaction_points(problem.rule)
             if points:
                 self._punish(key, points, f"passed on a bad transaction: {problem}")
+
+    def _wait_seconds(self, key: str) -> float:
+        """How long this peer is not listened to; 0 unless too much of it was refused."""
+        now = time.monotonic()
+        return self._refused.of(key, now).bucket.wait_seconds(now)
 
     # -- pulling -----------------------------------------------------------------------------
 
@@ -180,6 +202,7 @@ class TransactionRelay:
         """Whether the peer's last pull is long enough ago; otherwise asks to be woken then."""
         now = time.monotonic()
         left = self._pulled_at.get(link.key, -PULL_SECONDS) + PULL_SECONDS - now
+        left = max(left, self._wait_seconds(link.key))
         if left > 0:
             asyncio.get_running_loop().call_later(left + 0.01, self._pull.set)
             return False
@@ -205,6 +228,8 @@ class TransactionRelay:
         ids = (await link.ask(GetTransactions(None), TransactionIds, patience=2.0)).ids
         unknown = await self._port.unknown_transactions(ids) if ids else []
         for start in range(0, len(unknown), MAX_TRANSACTIONS):
+            if self._wait_seconds(link.key) > 0:
+                return  # what is left would most likely be refused too
             await self._pull_some(link, set(unknown[start : start + MAX_TRANSACTIONS]))
 
     async def _pull_some(self, link: PeerLink, wanted: set[bytes]) -> None:

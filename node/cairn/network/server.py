@@ -45,9 +45,9 @@ MAX_REFUSED_IN_A_ROW = 500
 SUBSCRIPTIONS_PER_SECOND = 1.0
 SUBSCRIPTIONS_AT_ONCE = 50.0
 
-MAX_UNFINISHED_REQUEST_BYTES = 1024 * 1024
+MAX_UNFINISHED_REQUEST_BYTES = 256 * 1024
 """Of all requests of one connection that were not seen: no honest node has as many."""
-MAX_UNFINISHED_SUBSCRIPTION_BYTES = 256 * 1024
+MAX_UNFINISHED_SUBSCRIPTION_BYTES = 64 * 1024
 MAX_WAITING_BYTES_PER_PEER = 8 * 1024 * 1024
 """Of replies that one connection did not read yet: more are put off."""
 MAX_WAITING_BYTES = 128 * 1024 * 1024

@@ -34,7 +34,7 @@ def open_router(
 ) -> zmq.asyncio.Socket:
     """The ROUTER that answers peers, bound. Raises OSError naming the endpoint."""
     socket: zmq.asyncio.Socket = context.socket(zmq.ROUTER)
-    _bound(socket, MAX_REQUEST_BYTES, received=16, sent=8)
+    _bound(socket, MAX_REQUEST_BYTES, received=8, sent=8)
     _bind(socket, keys, endpoint)
     return socket
 

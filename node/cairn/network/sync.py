@@ -3,21 +3,20 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from cairn.chain.blockchain import BlockFate
-from cairn.consensus.block import HEADER_BYTES, Header, decode_header
+from cairn.consensus.block import Header, decode_header
 from cairn.consensus.encoding import sha256d
 from cairn.consensus.errors import Rule, RuleError
-from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work, work_of
-from cairn.consensus.validation import check_header
+from cairn.consensus.proof_of_work import bits_to_target, check_proof_of_work
+from cairn.network.announced import AnnouncedBlocks
 from cairn.network.bodies import BodyFetch, ChainInvalid, Punish, SyncStopped
-from cairn.network.headers import ChainMoved, HeaderChain, fetch_headers
+from cairn.network.headers import ChainMoved, HeaderChain, HeaderFetch, read_together
 from cairn.network.link import PeerLink, PeerRefused, PeerSilent, TipClaim
-from cairn.network.messages import Blocks, GetBlocks, malformed
 from cairn.network.port import LedgerPort
-from cairn.network.scoring import BODY_FAULTS, block_points, message_points
+from cairn.network.scoring import block_points, message_points
 from cairn.network.tasks import Tasks
 from cairn.network.trust import ClaimHistory
 
@@ -33,7 +32,14 @@ LIE_POINTS = 20
 START_SECONDS = 15.0
 """After the start, how long claims count before their headers are checked: a node that comes
 back should not mine on an old tip, yet nobody may hold it up with words alone."""
-_REMEMBERED_TIPS = 1_000
+BEHIND_INTERVALS = 20
+"""With a tip older than so many target intervals, the headers of all who claim more are
+compared before a body is fetched."""
+READERS_OF_A_TIP = 3
+"""So many of the peers that claim the same tip: they would show the same headers."""
+STALLED_SECONDS = 10.0
+"""A fetch in which no block was connected for so long makes nobody wait any more."""
+_REMEMBERED_TIPS = 20_000
 
 
 class Synchroniser:
@@ -47,8 +53,6 @@ class Synchroniser:
         punish: Punish,
         on_idle: Callable[[], None],
     ) -> None:
-        self.busy = False
-        """Whether a chain is being fetched whose headers show more work than ours."""
         self.proved_heights: dict[str, int] = {}
         """By peer key: the height of the last tip that its headers, not its words, showed."""
         self._history = ClaimHistory()
@@ -60,10 +64,15 @@ class Synchroniser:
         self._on_idle = on_idle
         self._wake = asyncio.Event()
         self._tasks = Tasks()
-        self._expected: dict[bytes, list[PeerLink]] = {}
-        """Announced blocks being fetched, and who announced them."""
+        self._announced = AnnouncedBlocks(
+            port, clock, self._history, punish, self._proved, self._wake.set
+        )
         self._settled: OrderedDict[bytes, None] = OrderedDict()
         """Tips whose whole chain we hold without following it."""
+        self._withheld: OrderedDict[bytes, None] = OrderedDict()
+        """Blocks with sound headers whose bodies nobody served: they stop no mining again."""
+        self._busy_until = 0.0
+        """Monotonic time; each connected block moves it on."""
         self._average_bytes = 32 * 1024
 
     def start(self) -> None:
@@ -74,12 +83,18 @@ class Synchroniser:
     async def stop(self) -> None:
         """Ends what is under way; nothing half-done is left behind."""
         await self._tasks.stop()
+        await self._announced.stop()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a chain is being fetched whose headers show more work than ours, and comes."""
+        return time.monotonic() < self._busy_until
 
     @property
     def is_synced(self) -> bool:
         """Whether no headers that were checked show more work than ours."""
         starting = time.monotonic() - self._started_at < START_SECONDS
-        return not self.busy and not (starting and self._choose() is not None)
+        return not self.busy and not (starting and self._choose())
 
     # -- claims ------------------------------------------------------------------------------
 
@@ -101,7 +116,7 @@ class Synchroniser:
         if block_hash == tip.hash or chain_work <= tip.chain_work:
             return
         if header.previous_hash == tip.hash and not self.busy:
-            self._fetch_announced(link, header, block_hash)
+            self._announced.fetch(link, header, block_hash)
         else:
             self._wake.set()
 
@@ -117,105 +132,87 @@ class Synchroniser:
             )
         check_proof_of_work(block_hash, header.bits)
 
-    # -- one block on our tip ------------------------------------------------------------------
-
-    def _fetch_announced(self, link: PeerLink, header: Header, block_hash: bytes) -> None:
-        sources = self._expected.setdefault(block_hash, [])
-        sources.append(link)
-        if len(sources) == 1:
-            work = self._follow_announced(header, block_hash, sources)
-            self._tasks.start(work, "announced block")
-
-    async def _follow_announced(
-        self, header: Header, block_hash: bytes, sources: list[PeerLink]
-    ) -> None:
-        try:
-            found = await self._port.context_of(header.previous_hash)
-            if found is None:
-                return
-            context, parent_work = found
-            try:
-                check_header(header, block_hash, context, self._port.params, int(self._clock()))
-            except RuleError as error:
-                self._blame(sources, error)
-                return
-            for link in sources:  # grows while we wait: others announce it too
-                self._proved(link, header.height)
-                self._correct_claim(link, block_hash, parent_work + work_of(header.bits))
-                if await self._fetch_one(link, block_hash):
-                    if self._port.tip().hash == block_hash:
-                        self._history.delivered(link.key)
-                    break
-        finally:
-            del self._expected[block_hash]
-            self._wake.set()
-
-    def _correct_claim(self, link: PeerLink, block_hash: bytes, chain_work: int) -> None:
-        claim = link.claim
-        if claim is not None and claim.hash == block_hash:
-            link.claim = TipClaim(claim.hash, claim.height, chain_work, claim.header)
-
-    async def _fetch_one(self, link: PeerLink, block_hash: bytes) -> bool:
-        """Whether the block's fate is decided."""
-        try:
-            blocks = (await link.ask(GetBlocks([block_hash]), Blocks)).blocks
-            if not blocks:
-                return False
-            if len(blocks) > 1 or sha256d(blocks[0][:HEADER_BYTES]) != block_hash:
-                raise malformed("a block that was not asked for")
-        except (PeerSilent, PeerRefused) as error:
-            _logger.info("peer %s announced a block and does not serve it: %s", link.key, error)
-            return False
-        except RuleError as error:
-            self._punish(link.key, message_points(error.rule), str(error))
-            return False
-        result = await self._port.accept_block(blocks[0])
-        if result.fate is not BlockFate.INVALID or result.problem is None:
-            return True
-        self._blame([link], result.problem)
-        return result.problem.rule not in BODY_FAULTS
-
-    def _blame(self, links: list[PeerLink], error: RuleError) -> None:
-        for link in links:
-            self._punish(link.key, block_points(error.rule), f"announced a bad block: {error}")
-
     # -- a longer gap --------------------------------------------------------------------------
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while (link := self._choose()) is not None:
+            while links := self._choose():
                 try:
-                    await self._attempt(link)
+                    await self._attempt(links)
                 finally:
-                    self.busy = False
+                    self._busy_until = 0.0
             self._on_idle()
 
-    def _choose(self) -> PeerLink | None:
-        """The peer to ask among those that claim more than ours. How much is words, so it
-        does not count; at the same rank the longest connected comes first."""
-        ours = self._port.tip().chain_work
-        now = time.monotonic()
-        ready = (link for link in self._links() if self._claims_more(link, ours))
-        able = (link for link in ready if self._history.may_ask(link.key, now))
-        return min(able, key=lambda link: self._history.rank(link.key), default=None)
+    def _choose(self) -> list[PeerLink]:
+        """The peers to ask among those that claim more than ours: one, or those to compare
+        while we are far behind. How much they claim is words, so it does not count; at the
+        same rank the longest connected comes first."""
+        tip, now = self._port.tip(), time.monotonic()
+        ready = (link for link in self._links() if self._claims_more(link, tip.chain_work))
+        able = [link for link in ready if self._history.may_ask(link.key, now)]
+        able.sort(key=lambda link: self._history.rank(link.key))
+        age = self._clock() - decode_header(tip.header).timestamp
+        if age <= BEHIND_INTERVALS * self._port.params.target_interval_seconds:
+            return able[:1]
+        readers: Counter[bytes] = Counter()
+        chosen: list[PeerLink] = []
+        for link in able:
+            claimed = link.claim.hash if link.claim is not None else b""
+            readers[claimed] += 1
+            if readers[claimed] <= READERS_OF_A_TIP:
+                chosen.append(link)
+        return chosen
 
     def _claims_more(self, link: PeerLink, ours: int) -> bool:
         claim = link.claim
-        if claim is None or claim.hash in self._settled or claim.hash in self._expected:
+        if claim is None or claim.hash in self._settled or claim.hash in self._announced:
             return False
         return claim.chain_work > ours
 
-    async def _attempt(self, link: PeerLink) -> None:
-        self._history.asked(link.key, time.monotonic())
-        before = self._port.tip().chain_work
+    async def _attempt(self, links: list[PeerLink]) -> None:
+        """Reads headers, of several peers at once, and follows the most work they show."""
+        for link in links:
+            self._history.asked(link.key, time.monotonic())
+        fetches = [HeaderFetch(link, self._port, self._clock) for link in links]
+        if len(fetches) == 1:
+            await self._read(fetches[0])
+        else:
+            await read_together(fetches, self._read)
+        best = await self._heaviest(fetches)
+        if best is not None:
+            await self._guarded(best.link, self._follow(best))
+            return
+        for fetch in fetches:
+            if not fetch.is_whole and not fetch.failed:
+                self._pause(fetch.link, RETRY_SECONDS)
+
+    async def _read(self, fetch: HeaderFetch) -> None:
+        fetch.failed = not await self._guarded(fetch.link, fetch.run())
+        if fetch.is_whole:
+            self._judge(fetch)
+
+    async def _heaviest(self, fetches: list[HeaderFetch]) -> HeaderFetch | None:
+        """Whose headers show the most work, and more than ours; those whose bodies nobody
+        served so far come last."""
+        found: HeaderFetch | None = None
+        most = (False, self._port.tip().chain_work)
+        for fetch in fetches:
+            chain = fetch.chain
+            if fetch.failed or chain is None or chain.chain_work <= self._port.tip().chain_work:
+                continue
+            value = (not await self._is_withheld(chain), chain.chain_work)
+            if value > most:
+                found, most = fetch, value
+        return found
+
+    async def _guarded(self, link: PeerLink, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether it came to its end; if not, the peer is left alone for a while."""
         try:
-            await self._follow(link)
+            await work
         except (PeerSilent, PeerRefused, SyncStopped, ChainMoved) as error:
             _logger.info("sync with %s stopped: %s", link.key, error)
-            if self.busy and self._port.tip().chain_work > before:  # it led us some of the way
-                self._history.delivered(link.key)
             self._pause(link, RETRY_SECONDS)
         except ChainInvalid as error:
             self._pause(link, DISBELIEF_SECONDS)
@@ -227,6 +224,9 @@ class Synchroniser:
         except Exception:
             _logger.exception("sync with %s failed on our side", link.key)
             self._pause(link, RETRY_SECONDS)
+        else:
+            return True
+        return False
 
     def _proved(self, link: PeerLink, height: int) -> None:
         """Its headers showed this tip. Known of connected peers alone, so bounded as they are."""
@@ -240,27 +240,58 @@ class Synchroniser:
         seconds = self._history.failed(link.key, seconds, time.monotonic())
         asyncio.get_running_loop().call_later(seconds + 0.01, self._wake.set)
 
-    async def _follow(self, link: PeerLink) -> None:
-        claim = link.claim
-        chain = await fetch_headers(link, self._port, self._clock)
-        if chain is None or chain.chain_work <= self._port.tip().chain_work:
-            if claim is not None and claim.chain_work > self._port.tip().chain_work:
-                self._disbelieve(link, chain)
-            self._pause(link, DISBELIEF_SECONDS)
+    def _judge(self, fetch: HeaderFetch) -> None:
+        """Leaves a peer alone whose headers show no more than we have."""
+        ours, claim, chain = self._port.tip().chain_work, fetch.claim, fetch.chain
+        if chain is None or chain.chain_work <= ours:
+            if claim is not None and claim.chain_work > ours:
+                self._disbelieve(fetch.link, chain)
+            self._pause(fetch.link, DISBELIEF_SECONDS)
+
+    async def _follow(self, fetch: HeaderFetch) -> None:
+        """Fetches the bodies of a chain whose headers show more work than ours."""
+        await fetch.run()  # what there was no time for while it was compared
+        link, claim, chain = fetch.link, fetch.claim, fetch.chain
+        if chain is None:
             return
         _logger.info(
             "following %s to height %d, %d headers checked",
             link.key, chain.parent.height, len(chain),
         )  # fmt: skip
-        self.busy = True
         self._proved(link, chain.parent.height)
+        tip = self._port.tip().hash
+        if not await self._is_withheld(chain):
+            self._keep_busy()
         for start in range(0, len(chain), SEGMENT_BLOCKS):
-            await self._fetch_segment(chain, start)
+            try:
+                await self._fetch_segment(chain, start)
+            except SyncStopped:
+                hashes = chain.hashes(start, SEGMENT_BLOCKS)
+                if tip != self._port.tip().hash in hashes:  # it led us some of the way
+                    self._history.delivered(link.key)
+                for block_hash in await self._port.missing_blocks(hashes):
+                    _remember(self._withheld, block_hash)
+                raise
         self._history.delivered(link.key)
         if self._port.tip().chain_work < chain.chain_work:  # policy keeps us from following
-            self._settle(chain.parent.hash)
+            _remember(self._settled, chain.parent.hash)
             if claim is not None:
-                self._settle(claim.hash)
+                _remember(self._settled, claim.hash)
+
+    def _keep_busy(self) -> None:
+        self._busy_until = time.monotonic() + STALLED_SECONDS
+
+    def _progressed(self) -> None:
+        if self.busy:
+            self._keep_busy()
+
+    async def _is_withheld(self, chain: HeaderChain) -> bool:
+        """Whether nobody served the first body that we lack."""
+        for start in range(0, len(chain), SEGMENT_BLOCKS):
+            missing = await self._port.missing_blocks(chain.hashes(start, SEGMENT_BLOCKS))
+            if missing:
+                return missing[0] in self._withheld
+        return False
 
     def _disbelieve(self, link: PeerLink, chain: HeaderChain | None) -> None:
         _logger.info("peer %s did not show the work it claims", link.key)
@@ -282,11 +313,14 @@ class Synchroniser:
                 if link.claim is not None and link.claim.height >= height
             ]
 
-        fetch = BodyFetch(self._port, hashes, sources, self._punish, self._average_bytes)
+        fetch = BodyFetch(
+            self._port, hashes, sources, self._punish, self._average_bytes, self._progressed
+        )
         await fetch.run()
         self._average_bytes = fetch.average_bytes
 
-    def _settle(self, block_hash: bytes) -> None:
-        self._settled[block_hash] = None
-        if len(self._settled) > _REMEMBERED_TIPS:
-            self._settled.popitem(last=False)
+
+def _remember(hashes: OrderedDict[bytes, None], block_hash: bytes) -> None:
+    hashes[block_hash] = None
+    if len(hashes) > _REMEMBERED_TIPS:
+        hashes.popitem(last=False)

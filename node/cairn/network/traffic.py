@@ -26,6 +26,11 @@ SECOND_LOOK_SECONDS = 0.02
 """Before a connection is ended, whoever reads its messages gets another turn."""
 IDLE_BYTES_PER_SECOND = 32
 """Heartbeats are no messages: some bytes are forgiven with time."""
+MAX_UNFINISHED_BYTES_IN_ALL = 32 * 1024 * 1024
+"""Of all connections together: beyond it, each may have no more than an equal share."""
+MUTE_LOOKS = 150
+"""Who never sent a message counts as silent for so much longer than who did: 15 s, in which
+every honest peer asks something."""
 
 _BEGINS = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
 _ENDS = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
@@ -42,6 +47,11 @@ class _Connection:
     mark: float
     """Bytes received when its last message was seen."""
     heard: bool = True
+    """Whether a message came since the last look; a new one is given the time of one look."""
+    mute: bool = True
+    """Whether none ever came."""
+    unfinished: float = 0.0
+    """Bytes received after the last message that was seen."""
     suspect: bool = False
     silent_looks: int = 0
     queued: int = 0
@@ -61,6 +71,7 @@ class Traffic:
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._most_bytes = most_bytes
+        self._most_in_all = max(most_bytes, MAX_UNFINISHED_BYTES_IN_ALL)
         self._most_connections = most_connections
         self._flooded = flooded
         self._look_seconds = look_seconds
@@ -75,14 +86,16 @@ class Traffic:
 
     def heard(self, descriptor: int) -> None:
         """A whole message came through this connection."""
+        if descriptor not in self._connections:
+            self._read_events()  # it may have come since the last look
         connection = self._connections.get(descriptor)
         if connection is not None:
-            connection.heard = True
+            connection.heard, connection.mute = True, False
 
     def heard_all(self) -> None:
         """A whole message came, of a socket that has one connection."""
         for connection in self._connections.values():
-            connection.heard = True
+            connection.heard, connection.mute = True, False
 
     def queued(self, descriptor: int, size: int) -> None:
         """So many bytes were sent through this connection."""
@@ -136,12 +149,19 @@ class Traffic:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Ends the longest silent connection of the host that has most of them."""
+        """Ends the longest silent connection of the host that has most of them.
+
+        Many may come between two looks: of equals the newest goes, not who was there before.
+        """
         hosts = Counter(each.host for each in self._connections.values())
         greedy = max(hosts.values())
         descriptor = max(
-            (number for number, each in self._connections.items() if hosts[each.host] == greedy),
-            key=lambda number: self._connections[number].silent_looks,
+            (
+                number
+                for number, each in reversed(self._connections.items())
+                if hosts[each.host] == greedy
+            ),
+            key=lambda number: _silence(self._connections[number]),
         )
         _logger.info("more than %s connections: one is ended", self._most_connections)
         self._end(descriptor)
@@ -149,14 +169,21 @@ class Traffic:
     def _look(self) -> bool:
         """Whether a connection has to be looked at again soon."""
         suspects = False
+        allowed = self._allowed()
         for descriptor, connection in list(self._connections.items()):
             try:
-                suspects |= self._look_at(descriptor, connection)
+                suspects |= self._look_at(descriptor, connection, allowed)
             except OSError:  # it has ended, and its number may be another's
                 self._connections.pop(descriptor, None)
         return suspects
 
-    def _look_at(self, descriptor: int, connection: _Connection) -> bool:
+    def _allowed(self) -> int:
+        """How many unfinished bytes a connection may have now."""
+        if sum(each.unfinished for each in self._connections.values()) <= self._most_in_all:
+            return self._most_bytes
+        return min(self._most_bytes, self._most_in_all // len(self))
+
+    def _look_at(self, descriptor: int, connection: _Connection, allowed: int) -> bool:
         with _borrowed(descriptor) as tcp:
             if (tcp.getsockname(), tcp.getpeername()) != connection.ends:
                 raise OSError("the descriptor is another connection's")
@@ -169,10 +196,11 @@ class Traffic:
         connection.mark = min(
             received, connection.mark + IDLE_BYTES_PER_SECOND * self._look_seconds
         )
-        if received - connection.mark <= self._most_bytes:
+        connection.unfinished = received - connection.mark
+        if connection.unfinished <= allowed:
             connection.suspect = False
         elif connection.suspect:
-            excess = int(received - connection.mark)
+            excess = int(connection.unfinished)
             _logger.warning("%s sent %d bytes that end no message", connection.host, excess)
             self._end(descriptor)
             if self._flooded is not None:
@@ -185,6 +213,12 @@ class Traffic:
         del self._connections[descriptor]
         with suppress(OSError), _borrowed(descriptor) as tcp:
             tcp.shutdown(sockets.SHUT_RDWR)
+
+
+def _silence(connection: _Connection) -> int:
+    """Looks since it was heard, and more for who never was."""
+    looks = 0 if connection.heard else connection.silent_looks
+    return looks + MUTE_LOOKS * connection.mute
 
 
 def _waiting(connection: _Connection) -> int:

@@ -33,7 +33,12 @@ from cairn.ipc.messages import (
     TransactionsAdded,
 )
 from cairn.mining.effort import Effort
-from cairn.mining.policy import ChainView, MiningPolicy, spread_seconds
+from cairn.mining.policy import (
+    ChainView,
+    MiningPolicy,
+    default_heartbeat_seconds,
+    spread_seconds,
+)
 from cairn.services.listener_link import Backoff, ListenerLink, RequestRefused
 from cairn.services.runtime import (
     StopRequested,
@@ -69,12 +74,14 @@ class Miner:
         self, config: Config, recipient: bytes | None, stop: StopSignal, notifier: SystemdNotifier
     ) -> None:
         """`recipient` is an address of 20 bytes; None: the node's own account."""
-        settings = config.miner
+        settings, heartbeat = config.miner, config.miner.heartbeat_seconds
+        if heartbeat is None:
+            heartbeat = default_heartbeat_seconds(config.params)
         self._policy = MiningPolicy(
             settings.mode,
             settings.min_transactions,
             settings.max_wait_seconds,
-            settings.heartbeat_seconds,
+            heartbeat,
         )
         self._spread_seconds = spread_seconds(config.params.target_interval_seconds)
         self._stop, self._notifier = stop, notifier

@@ -3,15 +3,16 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from sqlalchemy import Engine, Row, Select, and_, delete, literal, select, update
+from sqlalchemy import Engine, Row, Select, and_, delete, func, literal, or_, select, update
 
 from cairn.chain.pool import fee_rate
 from cairn.chain.store import BlockEntry, BlockStatus, PoolRow
-from cairn.consensus.block import Block, decode_header
+from cairn.consensus.block import Block
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account, total_fees
 from cairn.consensus.transaction import decode_transaction
 from cairn.storage import dialect
-from cairn.storage.errors import StorageError
+from cairn.storage.errors import DatabaseInUseError, StorageError
+from cairn.storage.rows import read_header, read_status
 from cairn.storage.session import Session
 from cairn.storage.state import select_accounts
 from cairn.storage.tables import (
@@ -23,6 +24,7 @@ from cairn.storage.tables import (
     pool,
     transactions,
 )
+from cairn.storage.writer_lock import WriterLock
 
 HEAVIER_LIMIT = 100
 _WALK_STEP = 200
@@ -36,8 +38,9 @@ class SqlChainStore:
     Failures raise StorageError, those that pass StorageUnavailable; see `Session`.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self.session = Session(engine)
+    def __init__(self, engine: Engine, lock: WriterLock | None = None) -> None:
+        """With a `lock`, only who holds it can write."""
+        self.session = Session(engine, lock)
 
     def transaction(self) -> AbstractContextManager[None]:
         """One database transaction: committed at the end, rolled back on an exception."""
@@ -45,10 +48,14 @@ class SqlChainStore:
 
     def check_network(self, network_id: bytes) -> None:
         """Claims a new database for this network; StorageError when it belongs to another."""
-        with self.session.transaction(), self.session.writing() as connection:
-            row = (NETWORK_KEY, network_id)
-            dialect.insert_missing_rows(connection, meta, [row])
-            found = connection.scalar(select(meta.c.value).where(meta.c.key == NETWORK_KEY))
+        stored = select(meta.c.value).where(meta.c.key == NETWORK_KEY)
+        with self.session.reading() as connection:
+            found = connection.scalar(stored)
+        if found is None:
+            with self.session.transaction(), self.session.writing() as connection:
+                row = (NETWORK_KEY, network_id)
+                dialect.insert_missing_rows(connection, meta, [row])
+                found = connection.scalar(stored)
         if found != network_id:
             raise StorageError(
                 f"the database belongs to network {bytes(found or b'').hex()}, this node to "
@@ -85,6 +92,14 @@ class SqlChainStore:
             blocks.c.height.between(first_height, last_height),
         )
         return self._entries(statement.order_by(blocks.c.height))
+
+    def active_received_at(self, height: int) -> int | None:
+        """When the active block at this height was stored (seconds since the epoch)."""
+        statement = select(blocks.c.received_at).where(
+            blocks.c.status == BlockStatus.ACTIVE, blocks.c.height == height
+        )
+        with self.session.reading() as connection:
+            return connection.scalar(statement)
 
     def ancestors(self, block_hash: bytes, count: int) -> list[BlockEntry]:
         """The block and its ancestors by parent link, newest first, at most `count`."""
@@ -134,13 +149,19 @@ class SqlChainStore:
             generation = [child.hash for child in children]
         return found
 
-    def heavier_stored(self, chain_work: int) -> list[BlockEntry]:
-        """Blocks of status STORED with more than this work, heaviest first, at most 100."""
+    def heavier_stored(self, chain_work: int, after: BlockEntry | None = None) -> list[BlockEntry]:
+        """Blocks of status STORED with more than this work, heaviest first, then by hash, at
+        most 100; those that come after `after` in that order."""
         statement = select(*_ENTRY).where(
             blocks.c.status == BlockStatus.STORED,
             blocks.c.chain_work > chain_work.to_bytes(32, "big"),
         )
-        return self._entries(statement.order_by(blocks.c.chain_work.desc()).limit(HEAVIER_LIMIT))
+        if after is not None:
+            work = after.chain_work.to_bytes(32, "big")
+            beyond = or_(blocks.c.chain_work < work, blocks.c.hash > after.hash)
+            statement = statement.where(blocks.c.chain_work <= work, beyond)
+        ordered = statement.order_by(blocks.c.chain_work.desc(), blocks.c.hash)
+        return self._entries(ordered.limit(HEAVIER_LIMIT))
 
     def load_block_bytes(self, block_hash: bytes) -> bytes | None:
         """The canonical bytes of a stored block."""
@@ -196,7 +217,7 @@ class SqlChainStore:
             )
             for position, item in enumerate(block.transactions)
         ]
-        self._set_status(block.hash, BlockStatus.ACTIVE)
+        self._activate(block.hash, height)
         with self.session.writing() as connection:
             dialect.insert_rows(connection, transactions, rows)
         self._save_accounts(accounts)
@@ -211,6 +232,31 @@ class SqlChainStore:
                 delete(transactions).where(transactions.c.height == block.header.height)
             )
         self._save_accounts(accounts)
+
+    def _activate(self, block_hash: bytes, height: int) -> None:
+        """Compare and set: whoever wrote past the writer's lock, a height has one active block."""
+        rival = blocks.alias("rival")
+        # The limit keeps MySQL from merging the inner query, whose table it would refuse.
+        same = select(rival.c.hash).where(
+            rival.c.status == BlockStatus.ACTIVE, rival.c.height == height
+        )
+        rivals = select(func.count()).select_from(same.limit(1).subquery("same"))
+        statement = (
+            update(blocks)
+            .where(blocks.c.hash == block_hash, rivals.scalar_subquery() == 0)
+            .values(status=int(BlockStatus.ACTIVE))
+        )
+        with self.session.writing() as connection:
+            if connection.execute(statement).rowcount == 1:
+                return
+            found = connection.scalar(same)
+        if found is not None:
+            raise DatabaseInUseError(
+                f"block {bytes(found).hex()} is active at height {height}, where this process "
+                f"connects {block_hash.hex()}: another process writes in this database; give "
+                "every node one of its own, then run `cairn doctor --repair`"
+            )
+        raise StorageError(f"block {block_hash.hex()} is not stored: run `cairn doctor`")
 
     def _set_status(self, block_hash: bytes, status: BlockStatus) -> None:
         statement = update(blocks).where(blocks.c.hash == block_hash).values(status=int(status))
@@ -257,7 +303,7 @@ class SqlChainStore:
 
 def _entry(row: "Row[bytes, bytes, bytes, int]") -> BlockEntry:
     work = int.from_bytes(row[2], "big")
-    return BlockEntry(row[0], decode_header(row[1]), work, BlockStatus(row[3]))
+    return BlockEntry(row[0], read_header(row[0], row[1]), work, read_status(row[0], row[3]))
 
 
 def _block_values(

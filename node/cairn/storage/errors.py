@@ -9,11 +9,19 @@ from contextlib import contextmanager
 
 from sqlalchemy import exc
 
+from cairn.chain.store import LedgerDamagedError
+
 MIGRATE_HINT = "run `cairn db migrate`"
 
 _SERVER_AWAY = frozenset(
     {
         1021,  # disk full
+        1030,  # the storage engine failed, as on a full disk
+        1047,  # a cluster's node is not ready
+        1114,  # table full
+        1129,  # host blocked after failed connections
+        1290,  # the server is read-only for now
+        1836,
         1040,  # too many connections
         1053,  # server shutdown in progress
         1077,
@@ -83,6 +91,14 @@ class StorageUnavailable(StorageError):
     Nothing of an interrupted transaction has happened, save when the connection was lost
     during the commit itself: then it is unknown, and the caller reads again.
     """
+
+
+class DatabaseInUseError(StorageError):
+    """Another process has the right to write in this database."""
+
+
+class DamagedRowError(StorageError, LedgerDamagedError):
+    """A stored row cannot be read; nobody outside is at fault."""
 
 
 @contextmanager

@@ -30,6 +30,10 @@ _VERSION = table("alembic_version", column("version_num"))
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+class NewerTablesError(StorageError):
+    """The tables were made by a newer version."""
+
+
 def migrate(url: str) -> list[str]:
     """Applies what is missing, making the SQLite file if need be; the applied revisions.
 
@@ -116,7 +120,7 @@ def _pending(revision: str | None) -> list[str]:
     if revision is None:
         return known
     if revision not in known:
-        raise StorageError(
+        raise NewerTablesError(
             f"the database is at revision {revision}, which this version does not know: "
             "it was made by a newer Cairn; upgrade this one"
         )

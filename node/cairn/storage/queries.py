@@ -24,7 +24,6 @@ from sqlalchemy import (
 
 from cairn.chain.node_store import NodeRow
 from cairn.chain.store import BlockStatus
-from cairn.consensus.block import decode_header
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account
 from cairn.storage import dialect
 from cairn.storage.answers import (
@@ -36,6 +35,7 @@ from cairn.storage.answers import (
     WaitingTransaction,
 )
 from cairn.storage.node_store import select_nodes
+from cairn.storage.rows import read_header, read_status
 from cairn.storage.session import Session
 from cairn.storage.state import select_accounts
 from cairn.storage.tables import NETWORK_KEY, accounts, blocks, meta, pool, transactions
@@ -137,14 +137,14 @@ class Queries:
 
     def recent_block_times(self, count: int) -> list[tuple[int, int]]:
         """Timestamp and chain work of the last blocks, oldest first: hashes over seconds."""
-        statement = select(blocks.c.header, blocks.c.chain_work).where(_IS_ACTIVE)
+        statement = select(blocks.c.hash, blocks.c.header, blocks.c.chain_work).where(_IS_ACTIVE)
         with self._reading() as connection:
             rows = connection.execute(
                 statement.order_by(blocks.c.height.desc()).limit(_bounded(count))
             ).all()
         return [
-            (decode_header(header).timestamp, int.from_bytes(work, "big"))
-            for header, work in reversed(rows)
+            (read_header(block_hash, header).timestamp, int.from_bytes(work, "big"))
+            for block_hash, header, work in reversed(rows)
         ]
 
     def transaction_count(self) -> int:
@@ -256,9 +256,9 @@ class Queries:
         return PoolTotals(count, int(size or 0), oldest)
 
     def nodes(self) -> list[NodeRow]:
-        """Every known node, in the order first seen."""
+        """Every known node, in the order first seen. Banned keys without a record are none."""
         with self._reading() as connection:
-            return select_nodes(connection)
+            return [row for row in select_nodes(connection) if row.record]
 
     def _beyond(
         self,
@@ -288,7 +288,7 @@ def _select_mined() -> Select[Any]:
 def _mined(
     id_: bytes, raw: bytes, height: int, position: int, block_hash: bytes, header: bytes
 ) -> MinedTransaction:
-    timestamp = decode_header(header).timestamp
+    timestamp = read_header(block_hash, header).timestamp
     return MinedTransaction(id_, raw, height, position, block_hash, timestamp)
 
 
@@ -296,4 +296,5 @@ def _summary(
     block_hash: bytes, header: bytes, chain_work: bytes, status: int, *others: Any
 ) -> BlockSummary:
     work = int.from_bytes(chain_work, "big")
-    return BlockSummary(block_hash, decode_header(header), work, BlockStatus(status), *others)
+    found = read_status(block_hash, status)
+    return BlockSummary(block_hash, read_header(block_hash, header), work, found, *others)

@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from cairn.storage.engine import IMMEDIATE
 from cairn.storage.errors import StorageError, StorageUnavailable, storage_error, translated
+from cairn.storage.writer_lock import WriterLock
 
 
 class Session:
@@ -18,8 +19,10 @@ class Session:
     a new one by itself.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, lock: WriterLock | None = None) -> None:
+        """With a `lock`, only who holds it can write."""
         self.engine = engine
+        self._lock = lock
         self._local = threading.local()
 
     @contextmanager
@@ -30,7 +33,7 @@ class Session:
         """
         if self._current() is not None:
             raise RuntimeError("a transaction is under way in this thread")
-        with translated(), self.engine.connect() as plain:
+        with translated(), self._write_connection() as plain:
             connection = plain.execution_options(**{IMMEDIATE: True})
             connection.begin()
             self._local.connection = connection
@@ -44,6 +47,9 @@ class Session:
             finally:
                 self._local.connection = None
             _commit(connection)
+
+    def _write_connection(self) -> AbstractContextManager[Connection]:
+        return self._lock.connection() if self._lock else self.engine.connect()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -120,12 +120,14 @@ def explain_json(body: bytes, error: Exception) -> NoReturn:
         raise ApiProblem(code, f"field {name!r} {words}", field=name)
     if wrong := _EXPECTED.match(message):
         field = (wrong[3] or "$").removeprefix("$.")
+        # Real floats were refused above: the decoder calls integers above 64 bits so.
+        got = "int" if wrong[2] == "float" else wrong[2]
         raise ApiProblem(
             "wrong-type",
-            f"{field} must be {wrong[1]}, got {wrong[2]}",
+            f"{field} must be {wrong[1]}, got {got}",
             field=field,
             expected=wrong[1],
-            got=wrong[2],
+            got=got,
         )
     if "out of range" in message:
         raise ApiProblem("number-too-large", message[:200])

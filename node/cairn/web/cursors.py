@@ -1,11 +1,14 @@
 """Where a list goes on, as text that clients pass back. Opaque to them, checked here."""
 
+import re
+
 from cairn.consensus.encoding import ADDRESS_BYTES, HASH_BYTES
 from cairn.storage.answers import PoolOrder
 from cairn.web.problems import ApiProblem
 
 _MAX_NUMBER = 2**63 - 1
 _MAX_DIGITS = 19
+_HEX = re.compile(r"[0-9a-f]*")
 
 
 def encode_cursor(values: tuple[int | bytes, int | bytes]) -> str:
@@ -48,13 +51,9 @@ def _number(text: str) -> int:
 
 
 def _bytes(text: str, length: int) -> bytes:
-    try:
-        value = bytes.fromhex(text)
-    except ValueError:
-        raise _bad_cursor() from None
-    if len(value) != length:
+    if len(text) != 2 * length or not _HEX.fullmatch(text):
         raise _bad_cursor()
-    return value
+    return bytes.fromhex(text)
 
 
 def _bad_cursor() -> ApiProblem:

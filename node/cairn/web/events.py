@@ -10,19 +10,17 @@ import msgspec
 
 from cairn.ipc.events import EventSubscriber
 from cairn.ipc.messages import Event, PeerChanged, TipChanged, TransactionsAdded
-from cairn.web.models import (
-    Model,
-    NewBlockEvent,
-    NewTransactionEvent,
-    PeerEvent,
-    ReorgEvent,
-)
+from cairn.web.models import Model
+from cairn.web.node_models import NewBlockEvent, NewTransactionEvent, PeerEvent, ReorgEvent
 from cairn.web.problems import ApiProblem
+from cairn.web.security import CountedAddresses
 
 HEARTBEAT_SECONDS = 15.0
 QUEUED_EVENTS = 100
 """For one client; it is dropped when it reads so slowly that more would wait."""
 MAX_NAMED_IDS = 100
+MAX_STREAMS_PER_ADDRESS = 16
+"""In each worker; for the addresses that CountedAddresses counts."""
 _POLL_SECONDS = 1.0
 _RETRY_MILLISECONDS = 3_000
 
@@ -33,7 +31,9 @@ _encode = msgspec.json.Encoder().encode
 class EventStream:
     """What one client is still to be sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "") -> None:
+        self.address = address
+        """The client's, when its streams are counted."""
         self.frames: queue.Queue[bytes | None] = queue.Queue(QUEUED_EVENTS)
         self.dropped = False
 
@@ -54,6 +54,7 @@ class EventHub:
     def __init__(self, endpoint: str, max_streams: int) -> None:
         self.endpoint = endpoint
         self.max_streams = max_streams
+        self.addresses = CountedAddresses()
         self.stopping = False
         """Set (from a signal handler, so without a lock) to end all streams within a second."""
         self._lock = threading.Lock()
@@ -67,8 +68,9 @@ class EventHub:
         """How many clients listen."""
         return len(self._streams)
 
-    def open(self) -> EventStream:
+    def open(self, address: str | None = None) -> EventStream:
         """A new client's queue. Raises ApiProblem `too-many-streams`."""
+        counted = self.addresses.of(address)
         with self._lock:
             if len(self._streams) >= self.max_streams:
                 raise ApiProblem(
@@ -76,7 +78,15 @@ class EventHub:
                     f"{len(self._streams)} event streams are open, at most {self.max_streams}",
                     limit=self.max_streams,
                 )
-            stream = EventStream()
+            own = sum(1 for stream in self._streams if stream.address == counted)
+            if counted and own >= MAX_STREAMS_PER_ADDRESS:
+                raise ApiProblem(
+                    "too-many-streams",
+                    f"{own} event streams of this address are open, "
+                    f"at most {MAX_STREAMS_PER_ADDRESS}",
+                    limit=MAX_STREAMS_PER_ADDRESS,
+                )
+            stream = EventStream(counted)
             self._streams.add(stream)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="events", daemon=True)

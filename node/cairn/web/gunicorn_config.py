@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from cairn.web.node import EXTENSION
+from cairn.web.security import CountedAddresses
 from cairn.web.watchdog import start_watchdog
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 REQUEST_THREADS = 16
 """Of a worker's threads, those that no event stream may take."""
 
-worker_class = "gthread"
+worker_class = "cairn.web.worker.Worker"
 workers = 2
 threads = REQUEST_THREADS + 64
 preload_app = True
@@ -51,6 +52,7 @@ def post_worker_init(worker: "Worker") -> None:
     app: object = worker.wsgi  # gunicorn knows it as a callable alone
     assert isinstance(app, Flask)  # noqa: S101 - what create_app made
     hub = app.extensions[EXTENSION].hub
+    hub.addresses = CountedAddresses(worker.cfg.forwarded_allow_ips)
     hub.max_streams = min(hub.max_streams, max(1, worker.cfg.threads - REQUEST_THREADS))
     stop_worker = signal.getsignal(signal.SIGTERM)
 

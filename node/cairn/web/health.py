@@ -8,8 +8,8 @@ from collections.abc import Callable
 from cairn.consensus.validation import MAX_FUTURE_SECONDS
 from cairn.ipc.messages import Status
 from cairn.storage.errors import StorageError
-from cairn.web.models import CheckView, HealthView
 from cairn.web.node import WebNode
+from cairn.web.node_models import CheckView, HealthView
 from cairn.web.status import connected_peers
 
 MIN_FREE_BYTES = 256 * 1024 * 1024

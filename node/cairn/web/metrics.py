@@ -8,8 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from cairn.web.models import StatusView
 from cairn.web.node import WebNode
+from cairn.web.node_models import StatusView
 from cairn.web.status import status_view
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

@@ -12,14 +12,8 @@ from cairn import __version__
 from cairn.consensus.errors import Rule
 from cairn.web.api.routing import PREFIX, Answer, Content, Operation, Parameter, api
 from cairn.web.bodies import BYTES_TYPE, JSON_TYPE
-from cairn.web.models import (
-    Model,
-    NewBlockEvent,
-    NewTransactionEvent,
-    PeerEvent,
-    ProblemDocument,
-    ReorgEvent,
-)
+from cairn.web.models import Model, ProblemDocument
+from cairn.web.node_models import NewBlockEvent, NewTransactionEvent, PeerEvent, ReorgEvent
 from cairn.web.problems import CODE_STATUS, PROBLEM_TYPE, status_of
 
 _REFERENCE = "#/components/schemas/{name}"

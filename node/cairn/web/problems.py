@@ -39,10 +39,13 @@ CODE_STATUS = {
     "body-empty": 400,
     "bad-request": 400,
     "unknown-parameter": 400,
+    "header-incomplete": 408,
     "body-incomplete": 408,
     "too-many": 413,
     "body-too-large": 413,
+    "address-too-long": 414,
     "wrong-content-type": 415,
+    "header-too-large": 431,
     # who asks
     "unauthorized": 401,
     "operator-disabled": 403,
@@ -114,20 +117,26 @@ def status_of(code: str) -> int:
     return CODE_STATUS.get(code, _RULE_STATUS)
 
 
-def problem_response(
-    code: str, detail: str, numbers: dict[str, int | str] | None = None, status: int | None = None
-) -> Response:
-    """The problem document of a refusal."""
-    status = status or status_of(code)
+def encode_problem(code: str, detail: str, numbers: dict[str, int | str], status: int) -> bytes:
+    """The problem document of a refusal, as JSON."""
     document = ProblemDocument(
         type=f"/problems/{code}",
         title=code.replace("-", " ").capitalize(),
         status=status,
         detail=detail[:_MAX_DETAIL],
         code=code,
-        numbers=numbers or {},
+        numbers=numbers,
     )
-    response = Response(_encode(document), status, content_type=PROBLEM_TYPE)
+    return _encode(document)
+
+
+def problem_response(
+    code: str, detail: str, numbers: dict[str, int | str] | None = None, status: int | None = None
+) -> Response:
+    """The answer to a refused request."""
+    status = status or status_of(code)
+    body = encode_problem(code, detail, numbers or {}, status)
+    response = Response(body, status, content_type=PROBLEM_TYPE)
     response.headers["Cache-Control"] = "no-store"
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)

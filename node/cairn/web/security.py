@@ -1,4 +1,7 @@
-"""Headers that keep a browser from doing more than the pages need."""
+"""Headers that keep a browser from doing more than the pages need, and patience with clients."""
+
+import ipaddress
+from collections.abc import Iterable
 
 from flask import Flask, Response, current_app, request
 
@@ -20,7 +23,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
-
+_IPV6 = 6
+_IPV6_CUSTOMER_BITS = 64
 
 SOCKET_SECONDS = "SOCKET_SECONDS"
 """Application setting: how long a client may leave us waiting for its next bytes."""
@@ -46,3 +50,35 @@ def install_security_headers(app: Flask) -> None:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+class CountedAddresses:
+    """Whose connections and event streams are bounded by address: all but proxies and this machine.
+
+    Behind a proxy all clients have the proxy's address, or none over a socket of the file
+    system: who is one of a crowd is then the proxy's to say.
+    """
+
+    def __init__(self, proxies: Iterable[str] = ()) -> None:
+        """`proxies`: addresses and networks, or `*` for all, as gunicorn's `forwarded_allow_ips`.
+
+        Raises ValueError for what is neither.
+        """
+        named = list(proxies)
+        self._all_proxies = "*" in named
+        self._proxies = [ipaddress.ip_network(name) for name in named if name != "*"]
+
+    def of(self, address: str | None) -> str:
+        """What the address is counted as, an IPv6 one as its /64; empty: it is not."""
+        try:
+            parsed = ipaddress.ip_address(address or "")
+        except ValueError:
+            return ""  # a socket of the file system has no address
+        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+        if parsed.is_loopback or self._all_proxies:
+            return ""
+        if any(parsed in network for network in self._proxies):
+            return ""
+        if parsed.version == _IPV6:  # one customer mostly has all of them
+            return str(ipaddress.ip_network((parsed.packed, _IPV6_CUSTOMER_BITS), strict=False))
+        return str(parsed)

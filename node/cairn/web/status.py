@@ -6,7 +6,8 @@ from cairn import __version__
 from cairn.consensus.transaction import TRANSACTION_VERSION
 from cairn.ipc.messages import MAX_SUBMITTED, Status
 from cairn.storage.answers import BlockSummary
-from cairn.web.models import (
+from cairn.web.node import WebNode
+from cairn.web.node_models import (
     AlertView,
     MinerState,
     PeerCounts,
@@ -15,7 +16,6 @@ from cairn.web.models import (
     Tip,
     Versions,
 )
-from cairn.web.node import WebNode
 from cairn.web.problems import ApiProblem
 
 API_VERSION = 1

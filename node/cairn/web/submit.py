@@ -6,7 +6,7 @@ from typing import TypeAlias
 import msgspec
 
 from cairn.consensus.encoding import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, U64_MAX
-from cairn.consensus.errors import RuleError
+from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.params import NetworkParams
 from cairn.consensus.transaction import (
     MINIMUM_TRANSACTION_BYTES,
@@ -125,7 +125,10 @@ def _canonical(item: NewTransaction, node: WebNode) -> bytes:
     """The bytes that the fields stand for. Raises ApiProblem, or RuleError for the address."""
     data = b""
     if not isinstance(item.data, msgspec.UnsetType):
-        data = hex_bytes(item.data, "data", limit=node.params.max_data_bytes)
+        limit = node.params.max_data_bytes
+        if len(item.data) > 2 * limit:
+            raise _data_too_large(len(item.data), limit)
+        data = hex_bytes(item.data, "data")
     signature = hex_bytes(item.signature, "signature", length=SIGNATURE_BYTES)
     return (
         UnsignedTransaction(
@@ -138,6 +141,18 @@ def _canonical(item: NewTransaction, node: WebNode) -> bytes:
             data=data,
         ).encode()
         + signature
+    )
+
+
+def _data_too_large(digits: int, limit: int) -> ApiProblem:
+    """As consensus says it of canonical bytes."""
+    length = (digits + 1) // 2
+    return ApiProblem(
+        Rule.TRANSACTION_DATA_TOO_LARGE.value,
+        f"data is {length} bytes, at most {limit}",
+        field="data",
+        length=length,
+        limit=limit,
     )
 
 

@@ -2,11 +2,12 @@
 
 from cairn.chain.node_store import NodeRow
 from cairn.chain.store import BlockStatus
-from cairn.consensus.block import Block, decode_block
+from cairn.consensus.block import Block
 from cairn.consensus.encoding import HASH_BYTES
 from cairn.consensus.params import UNITS_PER_COIN
-from cairn.consensus.transaction import Transaction, decode_transaction
+from cairn.consensus.transaction import Transaction
 from cairn.storage.answers import BlockSummary, MinedTransaction, WaitingTransaction
+from cairn.storage.rows import read_block, read_transaction
 from cairn.web.bodies import decimal_number, hex_bytes
 from cairn.web.models import (
     AccountView,
@@ -15,11 +16,11 @@ from cairn.web.models import (
     BlockView,
     CoinbaseView,
     FoundTransaction,
-    NodeView,
     PendingState,
     TransactionView,
 )
 from cairn.web.node import WebNode
+from cairn.web.node_models import NodeView
 from cairn.web.problems import ApiProblem
 
 MAX_HEIGHT = 2**32 - 1
@@ -44,7 +45,7 @@ def transaction_fields(transaction: Transaction, node: WebNode) -> dict[str, obj
 
 def mined_view(mined: MinedTransaction, tip_height: int, node: WebNode) -> FoundTransaction:
     """A transaction of the active chain."""
-    transaction = decode_transaction(mined.raw, node.network_id)
+    transaction = read_transaction(mined.id, mined.raw, node.network_id)
     block = BlockPosition(
         hash=mined.block_hash.hex(),
         height=mined.height,
@@ -62,7 +63,7 @@ def mined_view(mined: MinedTransaction, tip_height: int, node: WebNode) -> Found
 
 def waiting_view(waiting: WaitingTransaction, node: WebNode) -> FoundTransaction:
     """A transaction of the pool."""
-    transaction = decode_transaction(waiting.raw, node.network_id)
+    transaction = read_transaction(waiting.id, waiting.raw, node.network_id)
     return FoundTransaction(
         **transaction_fields(transaction, node),  # type: ignore[arg-type]
         status="waiting",
@@ -128,7 +129,7 @@ def load_block(block: BlockSummary, node: WebNode) -> Block:
     raw = node.queries.block_bytes(block.hash)
     if raw is None:
         raise ApiProblem("not-found", f"block {block.hash.hex()} left the chain just now")
-    return decode_block(raw, node.network_id, len(raw))
+    return read_block(block.hash, raw, node.network_id)
 
 
 def block_detail(summary: BlockSummary, node: WebNode) -> BlockDetail:

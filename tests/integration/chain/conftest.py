@@ -22,8 +22,9 @@ def make_node(database_url: str) -> Iterator[MakeNode]:
         params: NetworkParams | None = None,
         policy: PoolPolicy = NO_POLICY,
         max_reorg_blocks: int = 100,
+        settle_seconds: int = 0,
     ) -> ChainNode:
-        made.append(ChainNode(database_url, params, policy, max_reorg_blocks))
+        made.append(ChainNode(database_url, params, policy, max_reorg_blocks, settle_seconds))
         return made[-1]
 
     yield make

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import Update, update
 
-from cairn.chain.blockchain import LedgerDamagedError
-from cairn.chain.store import BlockStatus
+from cairn.chain.store import BlockStatus, LedgerDamagedError
 from cairn.consensus.block import Block, Coinbase
 from cairn.consensus.transaction import Transaction
-from cairn.storage.errors import StorageUnavailable
-from cairn.storage.tables import blocks, pool
+from cairn.storage.errors import DamagedRowError, StorageUnavailable
+from cairn.storage.tables import blocks
 from tests.support.builders import (
     NOBODY,
     ChainBuilder,
@@ -204,10 +203,19 @@ def test_a_damaged_block_is_the_databases_fault_not_the_offers() -> None:
         node.check()
 
 
-def test_a_damaged_waiting_transaction_is_told_with_what_mends_it() -> None:
-    sent = make_transaction(ALICE, PARAMS, 0, BOB.address, 5, 1_000)
+@pytest.mark.parametrize("of_other_version", [True, False])
+def test_a_damaged_header_is_the_databases_fault_not_the_offers(of_other_version: bool) -> None:
+    """Neither one that cannot be read nor one that can, and is another block's."""
+    builder = ChainBuilder(PARAMS)
+    first, second, third = builder.mine(), builder.mine(), builder.mine()
+    rotten = bytearray(second.header.encode())
+    rotten[3 if of_other_version else 80] ^= 2
     with sqlite_node(PARAMS) as node:
-        node.take(sent)
-        _damage(node, update(pool).values(raw=b"rot"))
-        with pytest.raises(LedgerDamagedError, match="cairn doctor --repair"):
-            node.chain.reload(NOW)
+        node.offer(first, second)
+        where = blocks.c.hash == second.hash
+        _damage(node, update(blocks).where(where).values(header=bytes(rotten)))
+        with pytest.raises(DamagedRowError, match=second.hash.hex()):
+            node.offer(third)
+        with pytest.raises(DamagedRowError, match=second.hash.hex()):
+            node.restart()
+        assert BlockStatus.INVALID not in node.statuses().values()

@@ -20,7 +20,7 @@ from tests.support.builders import (
     make_params,
     make_transaction,
 )
-from tests.support.chain import NOW, ChainNode, problems_of
+from tests.support.chain import MUCH_LATER, NOW, ChainNode, problems_of
 
 ALICE, BOB, CAROL = make_key(1), make_key(2), make_key(3)
 MakeNode = Callable[..., ChainNode]
@@ -381,6 +381,49 @@ def test_follows_a_reorganisation_as_deep_as_allowed_and_none_deeper(make_node: 
     node.check()
 
 
+def test_a_node_captured_in_its_first_sync_follows_the_heavier_chain(make_node: MakeNode) -> None:
+    """However many cheap blocks the first peer had: they are no history yet."""
+    node = make_node(max_reorg_blocks=3, settle_seconds=600)
+    honest, cheap = ChainBuilder(node.params), ChainBuilder(node.params)
+    node.offer(*(cheap.mine(extra=b"cheap") for _ in range(20)))
+    node.offer(*(honest.mine() for _ in range(30)), now=MUCH_LATER + 599)
+    assert node.chain.tip.hash == honest.blocks[-1].hash
+    assert node.chain.refused_reorganisation is None
+    node.check()
+
+
+def test_a_node_captured_after_days_away_follows_the_heavier_chain(make_node: MakeNode) -> None:
+    """Its own blocks are settled, those it was told on its return are not."""
+    node = make_node(max_reorg_blocks=3, settle_seconds=600)
+    honest = ChainBuilder(node.params)
+    node.offer(*(honest.mine() for _ in range(10)))
+    cheap, back = honest.fork(10), MUCH_LATER + 86_400
+    node.offer(*(cheap.mine(extra=b"cheap") for _ in range(20)), now=back)
+    deeper = honest.fork(9)
+    node.offer(*(deeper.mine(extra=b"deeper") for _ in range(22)), now=back)
+    assert node.chain.tip.hash == cheap.blocks[-1].hash  # one settled block would be undone
+    refused = node.chain.refused_reorganisation
+    assert refused is not None
+    assert refused.branch_tip == deeper.blocks[-1].hash
+    node.offer(*(honest.mine() for _ in range(30)), now=back + 599)
+    assert node.chain.tip.hash == honest.blocks[-1].hash
+    node.check()
+
+
+def test_blocks_settle_after_their_time(make_node: MakeNode) -> None:
+    node = make_node(max_reorg_blocks=3, settle_seconds=600)
+    ours, theirs = ChainBuilder(node.params), ChainBuilder(node.params)
+    node.offer(*(ours.mine() for _ in range(4)))
+    late = MUCH_LATER + 600
+    node.offer(*(theirs.mine(extra=b"t") for _ in range(8)), now=late)
+    assert node.chain.tip.hash == ours.blocks[-1].hash
+    assert node.chain.refused_reorganisation is not None
+    near = ours.fork(1)
+    node.offer(*(near.mine(extra=b"n") for _ in range(4)), now=late)
+    assert node.chain.tip.hash == near.blocks[-1].hash  # no deeper than the limit
+    node.check()
+
+
 def test_a_refused_branch_is_followed_after_the_operators_word(make_node: MakeNode) -> None:
     node = make_node(max_reorg_blocks=2)
     builder = ChainBuilder(node.params)
@@ -476,4 +519,34 @@ def test_what_spent_the_losing_branchs_reward_does_not_wait_again(node: ChainNod
     node.take(spends[1])
     node.offer(*(branch.mine(extra=b"b") for _ in range(3)))
     assert node.pool_ids() == set()
+    node.check()
+
+
+def test_tells_which_transactions_wait_again(make_node: MakeNode) -> None:
+    node = make_node()
+    builder = ChainBuilder(node.params)
+    rival = builder.fork(0)
+    both, alone = builder.send(ALICE, BOB.address, 1), builder.send(BOB, ALICE.address, 2)
+    node.offer(builder.mine([both, alone]))
+    before = node.chain.tip.hash
+    result = node.offer(rival.mine([both]), rival.mine())
+    assert [change.returned for change in result.changes] == [(alone,)]
+    told_late = node.chain.change_since(before)
+    assert told_late is not None
+    assert told_late.returned == (alone,)
+
+
+def test_many_refused_blocks_do_not_hide_a_branch_that_is_allowed(make_node: MakeNode) -> None:
+    node = make_node(max_reorg_blocks=1)
+    ours, deep = ChainBuilder(node.params), ChainBuilder(node.params)
+    node.offer(*(ours.mine() for _ in range(5)))
+    allowed = ours.fork(2)
+    node.offer(*(allowed.mine(extra=b"allowed") for _ in range(4)))
+    node.offer(*(deep.mine(extra=b"deep") for _ in range(107)))  # 101 heavier than what follows
+    assert node.chain.tip.height == 5
+    node.restart(max_reorg_blocks=3)
+    assert node.chain.tip.hash == allowed.blocks[-1].hash
+    refused = node.chain.refused_reorganisation
+    assert refused is not None
+    assert refused.branch_tip == deep.blocks[-1].hash
     node.check()

@@ -22,12 +22,12 @@ from cairn.consensus.block import Block
 from cairn.consensus.crypto import encode_address
 from cairn.consensus.params import NetworkParams
 from cairn.consensus.proof_of_work import work_of
-from cairn.services.listener.lock import hold_lock
 from cairn.storage.audit_store import SqlRepairStore
 from cairn.storage.chain_store import SqlChainStore
 from cairn.storage.engine import open_engine
 from cairn.storage.migrate import migrate
 from cairn.storage.tables import accounts, blocks, meta, pool, transactions
+from cairn.storage.writer_lock import sole_writer
 from tests.support.builders import (
     COIN,
     ChainBuilder,
@@ -431,7 +431,7 @@ def test_refuses_to_repair_a_database_of_another_network(node: Node) -> None:
 
 
 def test_refuses_to_repair_while_the_listener_runs(node: Node, tmp_path: Path) -> None:
-    with hold_lock(tmp_path / "listener.lock"):
+    with sole_writer(node.url):
         assert node.doctor()[0] == 0  # looking is allowed
         code, report = node.doctor("--repair")
     assert code == 1

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from cairn.chain.blockchain import BlockFate
-from cairn.consensus.block import Coinbase
+from cairn.chain.store import BlockEntry
+from cairn.consensus.block import Block, Coinbase
 from cairn.consensus.errors import Rule
 from cairn.services.listener.ledger_port import ListenerPort
 from cairn.services.listener.writer import LedgerWriter
+from cairn.storage.chain_store import SqlChainStore
 from tests.support.builders import (
     NOBODY,
     ChainBuilder,
@@ -97,6 +99,53 @@ def test_gives_the_context_of_sound_blocks_alone() -> None:
         assert await port.context_of(good.hash) == (builder.parents[1], port.tip().chain_work)
         assert await port.context_of(bad.hash) is None
         assert await port.context_of(bytes(32)) is None
+
+    run(scenario)
+
+
+class MovingStore(SqlChainStore):
+    """A store whose writer reorganises the chain just before the active entries are read."""
+
+    def __init__(self, node: ChainNode, branch: list[Block]) -> None:
+        super().__init__(node.engine)
+        self._node = node
+        self._branch = branch
+
+    def active_entries(self, first_height: int, count: int) -> list[BlockEntry]:
+        branch, self._branch = self._branch, []
+        for block in branch:
+            self._node.offer(block)
+        return super().active_entries(first_height, count)
+
+
+def test_a_reorganisation_in_between_mixes_no_branches() -> None:
+    """The parent's context and the headers after a block are those of one chain or of none."""
+
+    async def scenario(_: ListenerPort, node: ChainNode) -> None:
+        ours = ChainBuilder(PARAMS)
+        for _height in range(12):
+            ours.mine()
+        node.offer(*ours.blocks)
+        old_tip, forked = ours.blocks[-1].hash, ours.blocks[9].hash
+        first, second = ours.fork(10), ours.fork(8)
+        for _height in range(4):
+            first.mine(timestamp=first.parent.timestamp + 200, extra=b"first")
+        for _height in range(8):
+            second.mine(timestamp=second.parent.timestamp + 9, extra=b"second")
+        port = ListenerPort(node.chain, MovingStore(node, first.blocks), cast(Any, None))
+        try:
+            assert await port.context_of(old_tip) is None
+            found = await port.context_of(old_tip)  # on a side branch now, and at rest
+            assert found is not None
+            assert found[0] == ours.parents[12]
+        finally:
+            port.close()
+        port = ListenerPort(node.chain, MovingStore(node, second.blocks), cast(Any, None))
+        try:
+            headers = await port.headers_after([forked, PARAMS.network_id()], 100)
+            assert headers == [block.header.encode() for block in second.blocks]
+        finally:
+            port.close()
 
     run(scenario)
 

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from cairn.ipc import messages as m
 from cairn.ipc.client import ListenerUnavailable
 from cairn.storage.chain_store import SqlChainStore
 from cairn.storage.engine import open_engine
-from cairn.storage.tables import pool
+from cairn.storage.tables import blocks, pool
+from cairn.storage.writer_lock import WriterLock
 from tests.support.builders import (
     ChainBuilder,
     header_bytes,
@@ -196,26 +198,15 @@ def test_asks_the_miner_for_blocks_once_one_has_reported(shared: ListenerProcess
     events.close()
 
 
-def test_recovers_when_another_process_wrote_in_its_database(start: Start) -> None:
+def test_stops_when_another_process_wrote_in_its_database(start: Start) -> None:
     listener = start()
-    events = listener.events()
-    listener.submit(transfer(1, 0))
     other = ChainNode(listener.database_url, PARAMS)
-    block = ChainBuilder(PARAMS).mine()
-    other.offer(block)
+    other.offer(ChainBuilder(PARAMS).mine())
     other.close()
-    wait_until(lambda: listener.status().height == 1, 10, "it reads the new tip")
-    assert listener.status().tip == block.hash
-    assert listener.status().pool_transactions == 1
-    assert "who else writes there" in listener.log_tail()
-    moved = wait_until(lambda: events.next(10), 10, "an event comes")
-    while not isinstance(moved, m.TipChanged):
-        moved = events.next(10)
-        assert moved is not None
-    assert moved.block_hash == block.hash
-    events.close()
-    mine(listener)
-    assert listener.status().pool_transactions == 0
+    assert listener.process.wait(30) == 78
+    log = listener.log.read_text(encoding="utf-8")
+    assert "another process writes in this database" in log
+    assert "ledger-unusable" in log
 
 
 def test_tells_systemd_how_it_does(tmp_path: Path) -> None:
@@ -254,6 +245,67 @@ def test_a_second_listener_on_the_same_data_folder_is_refused(start: Start) -> N
     listener.kill()
     listener.start()
     assert listener.status().pool_transactions == 1
+
+
+def test_a_second_listener_on_the_same_database_is_refused(
+    start: Start, tmp_path: Path, database_url: str
+) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    first = ListenerProcess(tmp_path / "one", PARAMS, database_url)
+    second = ListenerProcess(tmp_path / "two", PARAMS, database_url)
+    try:
+        first.start()
+        mine(first)
+        assert second.begin().wait(30) == 1
+        assert "is in use by" in second.log_tail()
+        mine(first)
+        first.kill()
+        second.start()  # the lock of a killed process is free
+        assert second.status().height == 2
+    finally:
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+
+
+def test_who_lost_the_lock_to_another_writes_no_more(
+    tmp_path: Path, mariadb: PrivateMariaDB
+) -> None:
+    url = mariadb.create_database("lost_lock")
+    (tmp_path / "data").mkdir()
+    first = ListenerProcess(tmp_path, PARAMS, url)
+    engine = open_engine(url)
+    lock = WriterLock(url, engine)
+    try:
+        first.start()
+        mine(first)
+        with ThreadPoolExecutor(1) as thread:
+            taken = thread.submit(lock.take)
+            waiting = "SELECT 1 FROM information_schema.processlist WHERE state = 'User lock'"
+            wait_until(lambda: mariadb.execute(waiting), 10, "another waits for the lock")
+            (holder,) = mariadb.execute(f"SELECT IS_USED_LOCK('{lock.name}')")[0]
+            mariadb.execute(f"KILL {holder}")
+            taken.result(30)
+        assert first.process.wait(30) == 1
+        assert "is in use by the server's connection" in first.log_tail()
+        lock.check()
+    finally:
+        first.__exit__(None, None, None)
+        lock.release()
+        engine.dispose()
+        mariadb.drop_database("lost_lock")
+
+
+def test_a_damaged_header_ends_the_listener_and_nobody_is_blamed(start: Start) -> None:
+    listener = start()
+    mine(listener)
+    engine = open_engine(listener.database_url)
+    with engine.begin() as connection:
+        connection.execute(update(blocks).where(blocks.c.height == 1).values(header=bytes(96)))
+    engine.dispose()
+    assert listener.process.wait(30) == 78
+    assert "cairn doctor --repair" in listener.log_tail()
+    assert listener.begin().wait(30) == 78
 
 
 def test_a_database_of_another_network_is_refused(start: Start, tmp_path: Path) -> None:

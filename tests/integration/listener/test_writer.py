@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from cairn.chain.admission import Admission
 from cairn.chain.blockchain import BlockFate, ChainChange
+from cairn.chain.store import ForeignTipError
 from cairn.consensus.errors import Rule
 from cairn.consensus.transaction import Transaction
 from cairn.services.listener import writer as writer_module
@@ -320,6 +321,29 @@ def test_a_failed_commit_admits_nobody_and_reports_the_database() -> None:
         node.check()
 
 
+def test_tells_of_transactions_whose_commit_only_looked_lost() -> None:
+    async def scenario(node: ChainNode) -> None:
+        told, waits, lost = Told(), sent(node, 0), sent(node, 0, key=3)
+        async with writing(node, told) as writer:
+            node.failing.lose_commit(at=1)
+            with pytest.raises(StorageUnavailable):
+                await writer.admit([b"rubbish", waits.raw])
+            await writer.ping()
+            await settle()
+            assert told.admitted == [[waits]]
+            node.failing.fail(at=1)
+            with pytest.raises(StorageUnavailable):
+                await writer.admit([lost.raw])
+            await writer.ping()
+            await settle()
+            assert told.admitted == [[waits]]
+
+    with sqlite_node() as node:
+        asyncio.run(scenario(node))
+        assert len(node.pool) == 1
+        node.check()
+
+
 def test_tells_of_a_block_whose_commit_only_looked_lost() -> None:
     async def scenario(node: ChainNode) -> None:
         told, builder = Told(), ChainBuilder(node.params)
@@ -372,7 +396,7 @@ def test_recovers_when_another_process_moved_the_tip() -> None:
             await writer.admit([sent(node, 0).raw])
             block = builder.mine([sent(node, 0)])
             other.offer(block)
-            with pytest.raises(RuntimeError, match="who else writes there"):
+            with pytest.raises(ForeignTipError, match="another process"):
                 await writer.ping()
             await writer.ping()
             assert writer.tip.hash == block.hash

@@ -8,6 +8,7 @@ import pytest
 from cairn.consensus.errors import RuleError
 from cairn.network.keys import generate_curve_keys
 from cairn.network.records import decode_record
+from tests.integration.network.hostile import HostilePeer
 from tests.integration.network.nodes import MemoryNodeStore, Node, all_connected, until
 from tests.support.builders import NOBODY, ChainBuilder, make_key, make_params, make_transaction
 
@@ -156,5 +157,22 @@ def test_nodes_speak_over_ipv6() -> None:
         async with Node(PARAMS, 0, **six) as a, Node(PARAMS, 1, **six) as b:
             b.meet(a)
             await all_connected(a, b)
+
+    asyncio.run(scenario())
+
+
+def test_most_peers_tips_tell_how_far_our_clock_is_behind() -> None:
+    async def scenario() -> None:
+        chain = ChainBuilder(PARAMS)
+        chain.mine(timestamp=int(time.time()) + 500)
+        async with Node(PARAMS, 0) as node, HostilePeer(PARAMS) as ahead, Node(PARAMS, 1) as other:
+            assert node.network.seconds_ahead == 0
+            ahead.chain += chain.blocks
+            node.network.handle_join(ahead.record())
+            await until(lambda: node.network.seconds_ahead > 400)
+            assert node.ledger.height == 0
+            other.meet(node)
+            await until(lambda: node.network.seconds_ahead == 0)  # one of two is not most
+            assert [view.score for view in node.network.status()] == [0, 0]
 
     asyncio.run(scenario())

@@ -79,3 +79,12 @@ def test_takes_a_thousand_nodes(node_store: SqlNodeStore) -> None:
     assert node_store.load_nodes() == rows
     node_store.delete_nodes([row.curve_key for row in rows])
     assert node_store.load_nodes() == []
+
+
+def test_a_banned_key_without_a_record_is_kept_but_no_node(
+    node_store: SqlNodeStore, queries: Queries
+) -> None:
+    stranger = node(1, record=b"", address=bytes(20), state="banned", banned_until=2**40)
+    node_store.save_nodes([stranger, node(2)])
+    assert node_store.load_nodes() == [stranger, node(2)]
+    assert queries.nodes() == [node(2)]

@@ -1,6 +1,5 @@
 """Every list is a range of an index: no query reads or sorts a whole table."""
 
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,18 +21,19 @@ ID = (7).to_bytes(32, "big")
 HEIGHTS, PER_BLOCK, WAITING, ACCOUNTS = 400, 20, 6_000, 5_000
 
 
-def hash_of(number: int) -> bytes:
-    return random.Random(number).randbytes(32)
+def header_at(height: int, status: BlockStatus = BlockStatus.ACTIVE) -> Header:
+    time = 1_700_000_000 + height
+    return Header(height, bytes(32), bytes(32), time, 0x207FFFFF, nonce=int(status))
 
 
 def block_rows() -> Iterator[tuple[object, ...]]:
     for height in range(HEIGHTS):
-        header = Header(height, bytes(32), bytes(32), 1_700_000_000 + height, 0x207FFFFF, 0)
         work = height.to_bytes(32, "big")
         numbers = (PER_BLOCK, height * PER_BLOCK, 9_000, 5)
         for status in (BlockStatus.ACTIVE, BlockStatus.STORED):
+            header = header_at(height, status)
             yield (
-                hash_of(height * 2 + status), height, bytes(32), header.encode(), work, int(status),
+                header.hash(), height, bytes(32), header.encode(), work, int(status),
                 *numbers, ADDRESSES[0], 5, b"", 1, bytes(3_000),
             )  # fmt: skip
 
@@ -110,8 +110,8 @@ QUESTIONS: dict[str, Callable[[Queries], object]] = {
     "first blocks": lambda queries: queries.blocks(None, 20),
     "more blocks": lambda queries: queries.blocks(200, 20),
     "block by height": lambda queries: queries.block_by_height(77),
-    "block by hash": lambda queries: queries.block_by_hash(hash_of(5)),
-    "block bytes": lambda queries: queries.block_bytes(hash_of(5)),
+    "block by hash": lambda queries: queries.block_by_hash(header_at(5).hash()),
+    "block bytes": lambda queries: queries.block_bytes(header_at(5).hash()),
     "headers": lambda queries: queries.headers(100, 50),
     "recent block times": lambda queries: queries.recent_block_times(30),
     "transaction count": lambda queries: queries.transaction_count(),

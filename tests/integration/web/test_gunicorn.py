@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from cairn.web.worker import MAX_CONNECTIONS_PER_ADDRESS
 from tests.support.builders import make_key
 from tests.support.gunicorn import running_gunicorn
 from tests.support.network import free_ports
@@ -186,6 +187,38 @@ def test_systemd_hears_that_it_is_ready_and_works(node: WebTestNode, tmp_path: P
         with running_gunicorn(node.config_file, free_ports(1)[0], environment=systemd_asks):
             while b"READY=1" not in heard or b"WATCHDOG=1" not in heard:
                 heard += systemd.recv(4_096) + b"\n"
+
+
+def test_systemd_may_hold_the_listening_socket(node: WebTestNode):
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        with running_gunicorn(node.config_file, port, inherited_socket=held) as (api, master):
+            one = node.transaction(make_key(0), make_key(1))
+            reply = api.post_json("transactions", as_json(one, node.params.address_prefix))
+            assert reply.status == 202
+            master.send_signal(signal.SIGHUP)  # new workers take the socket over
+            for _ in range(20):
+                assert api.get("status")
+        assert held.getsockname()[1] == port
+
+
+def test_clients_of_a_proxy_over_a_unix_socket_are_not_one_crowd(node: WebTestNode, tmp_path: Path):
+    address = str(tmp_path / "web.sock")
+    lines = []
+    with running_gunicorn(node.config_file, free_ports(1)[0], [f"--bind=unix:{address}"]):
+        try:
+            for _ in range(2 * MAX_CONNECTIONS_PER_ADDRESS + 10):
+                line = socket.socket(socket.AF_UNIX)
+                lines.append(line)
+                line.settimeout(20)
+                line.connect(address)
+            for line in lines:
+                line.sendall(b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
+            for line in lines:
+                assert line.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        finally:
+            for line in lines:
+                line.close()
 
 
 def test_bad_configuration_ends_it_with_a_name(tmp_path: Path):

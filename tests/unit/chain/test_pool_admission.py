@@ -232,16 +232,62 @@ def test_judges_fee_per_byte_not_fee() -> None:
         admit(pool, bare_transaction(3, 0, fee=190, data=bytes(SIZE)))
 
 
-def test_evicts_followers_with_what_they_follow() -> None:
+def test_a_run_leaves_from_its_end_by_what_the_end_pays_as_a_whole() -> None:
     pool = make_pool(max_bytes=4 * SIZE)
-    chain = [bare_transaction(1, 0, fee=900), bare_transaction(1, 1, fee=10)]
-    chain.append(bare_transaction(1, 2, fee=900))
-    other = bare_transaction(2, 0, fee=500)
-    admit(pool, *chain, other)
-    newcomer = bare_transaction(3, 0, fee=20)
-    change = admit(pool, newcomer)
+    chain = [bare_transaction(1, sequence, fee) for sequence, fee in enumerate((900, 10, 900))]
+    admit(pool, *chain, bare_transaction(2, 0, fee=500))
+    with refused(Rule.POOL_FULL):  # the cheap one stays for the sake of what follows it
+        admit(pool, bare_transaction(3, 0, fee=455))
+    change = admit(pool, bare_transaction(3, 0, fee=456))
     assert change.removed == {chain[1].id, chain[2].id}
-    assert set(pool.ids(10)) == set(ids(chain[0], other, newcomer))
+    assert chain[0].id in pool
+
+
+def test_a_dear_last_one_does_not_shield_those_before_it() -> None:
+    pool = make_pool(max_bytes=8 * SIZE)
+    chain = [bare_transaction(1, sequence, fee=10) for sequence in range(7)]
+    last = bare_transaction(1, 7, fee=100)
+    admit(pool, *chain, last)
+    change = admit(pool, bare_transaction(2, 0, fee=22))
+    assert change.removed == {each.id for each in (*chain, last)}
+
+
+# -- held for gaps -----------------------------------------------------------------------------
+
+
+def test_what_is_held_for_gaps_has_a_twentieth_of_the_pool() -> None:
+    pool = make_pool(max_bytes=80 * SIZE)
+    held = [bare_transaction(sender, 1, fee=1_000 + sender) for sender in range(1, 5)]
+    admit(pool, *held)
+    assert pool.held_bytes == 4 * SIZE
+    with refused(Rule.POOL_FULL):
+        admit(pool, bare_transaction(5, 1, fee=1_001))
+    assert admit(pool, bare_transaction(5, 1, fee=1_002)).removed == {held[0].id}
+    assert pool.held_bytes == 4 * SIZE
+    admit(pool, bare_transaction(5, 0, fee=0), bare_transaction(6, 0, fee=0))
+    assert pool.held_bytes == 3 * SIZE
+
+
+def test_what_is_held_leaves_before_what_could_be_mined_whatever_it_pays() -> None:
+    pool = make_pool(max_bytes=40 * SIZE)
+    held = [bare_transaction(sender, 1, fee=10**6) for sender in (1, 2)]
+    admit(pool, *held, *(bare_transaction(sender, 0, fee=10) for sender in range(3, 41)))
+    with refused(Rule.POOL_FULL):  # nor does one that could not be mined push out what could
+        admit(pool, bare_transaction(1, 2, fee=10**6))
+    admit(pool, bare_transaction(41, 0, fee=1), bare_transaction(42, 0, fee=1))
+    assert pool.held_bytes == 0
+    assert pool.ready_count() == len(pool) == 40
+    with refused(Rule.POOL_FULL):
+        admit(pool, bare_transaction(43, 1, fee=10**6))
+
+
+def test_a_gap_that_opens_behind_many_leaves_only_their_share() -> None:
+    pool = make_pool(max_bytes=100 * SIZE)
+    run = [bare_transaction(1, sequence) for sequence in range(60)]
+    admit(pool, *run, account=Account(10**9, 0))
+    change = pool.follow({run[0].sender: Account(10**9, 0)}, [run[0]], (), NOW)
+    assert pool.held_bytes == 5 * SIZE
+    assert change.removed == {run[0].id, *(each.id for each in run[6:])}
 
 
 def test_a_newcomer_never_pushes_out_its_own_forerunner() -> None:
@@ -254,11 +300,11 @@ def test_a_newcomer_never_pushes_out_its_own_forerunner() -> None:
 
 
 def test_a_newcomer_may_push_out_its_own_followers() -> None:
-    pool = make_pool(max_bytes=2 * SIZE)
-    held = bare_transaction(1, 1, fee=10)
-    admit(pool, held, bare_transaction(2, 0, fee=500))
-    change = admit(pool, bare_transaction(1, 0, fee=100))
-    assert change.removed == {held.id}
+    pool = make_pool(max_bytes=3 * SIZE)
+    first, follower = bare_transaction(1, 0, fee=10), bare_transaction(1, 1, fee=10)
+    admit(pool, first, follower, bare_transaction(2, 0, fee=500))
+    change = admit(pool, bare_transaction(1, 0, fee=200, data=bytes(SIZE)))
+    assert change.removed == {first.id, follower.id}
 
 
 def test_a_large_newcomer_needs_every_victim_to_pay_less() -> None:
@@ -304,14 +350,16 @@ def test_remembers_what_is_cheapest_after_a_refusal() -> None:
     assert admit(pool, bare_transaction(3, 0, fee=15)).removed == {cheap.id}
 
 
-def test_sheds_the_rates_of_those_that_left() -> None:
-    pool = make_pool()
-    for amount in range(1, 3_000):
-        change = PoolChange()
-        pool.admit(bare_transaction(1, 0, amount=amount), RICH, NOW, change)
-        pool.follow({bare_transaction(1, 0).sender: Account(10**9, 1)}, (), (), NOW)
+def test_remembers_nothing_of_those_that_left() -> None:
+    pool = make_pool(max_bytes=SIZE)
+    for sender in range(3_000):
+        admit(pool, bare_transaction(sender, 0, fee=sender))
+        if sender % 2:
+            gone = {bare_transaction(sender, 0).sender: Account(10**9, 1)}
+            pool.follow(gone, (), (), NOW)
+    order = pool._order  # a leak shows nowhere else
     assert len(pool) == 0
-    assert len(pool._by_rate) <= 1_001  # a leak shows nowhere else
+    assert len(order._offers) + len(order._changed) + len(order._current) <= 3_100
 
 
 # -- changes -----------------------------------------------------------------------------------
@@ -330,7 +378,7 @@ def test_what_went_came_again_and_went_leaves_no_row() -> None:
     pool = make_pool(max_bytes=2 * SIZE)
     forerunner, follower = bare_transaction(1, 0, fee=10), bare_transaction(1, 1, fee=500)
     stored = set(admit(pool, forerunner, follower).added)
-    dear, successor = bare_transaction(2, 0, fee=90), bare_transaction(1, 0, fee=100)
+    dear, successor = bare_transaction(2, 0, fee=300), bare_transaction(1, 0, fee=900)
     better = bare_transaction(1, 1, fee=550)
     change = admit(pool, dear, successor, follower, better)
     rows = (stored - change.removed) | change.added.keys()

@@ -141,12 +141,12 @@ def test_returned_ones_keep_within_the_bytes_that_may_wait() -> None:
 
 
 def test_eviction_after_a_return_takes_followers_along() -> None:
-    waiting = run_of(BOB, [0], fee=100) + run_of(BOB, [1, 2], fee=9_000)
+    waiting = [bare_transaction(BOB, at, fee) for at, fee in enumerate((300, 10, 40))]
     pool = make_pool(*waiting, max_bytes=3 * SIZE)
     returned = run_of(ALICE, [0], fee=500)
     change = follow(pool, states(alice=(BALANCE, 0)), returned=returned)
-    assert change.removed == ids(waiting)
-    assert pool.select(10**6) == returned
+    assert change.removed == ids(waiting[1:])
+    assert pool.select(10**6) == [*returned, waiting[0]]
 
 
 # -- time --------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_the_first_target_takes_one_core_about_an_interval(tmp_path: Path) -> No
     params = parse_genesis(file.read_text())
     expected = work_of(params.initial_target)
     assert 0.99 < expected / 30_000_000 < 1.01
-    assert bits_to_target(params.target_limit) > 1_000 * bits_to_target(params.initial_target)
+    assert 3.99 < expected / work_of(params.target_limit) < 4.01
 
 
 def test_an_easy_network_stays_within_the_easiest_target(tmp_path: Path) -> None:

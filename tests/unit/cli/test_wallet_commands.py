@@ -63,14 +63,39 @@ def test_a_path_is_taken_as_it_is(folder: Path, tmp_path: Path) -> None:
     assert run("show", str(path), "--network", "regtest").exit_code == 0
 
 
-def test_without_a_network_the_address_is_bytes_and_the_way_out_is_named(folder: Path) -> None:
+def test_without_a_network_no_bytes_pose_as_an_address_and_the_ways_out_are_named(
+    folder: Path,
+) -> None:
     made = run("new", "alice", *NOWHERE)
     assert made.exit_code == 0
-    assert load_key(folder / "alice.pem").address.hex() in made.stdout
-    assert "--genesis" in made.stderr
+    key = load_key(folder / "alice.pem")
+    for done in (made, run("show", "alice", *NOWHERE), run("list", *NOWHERE)):
+        assert done.exit_code == 0
+        assert "depends on the network" in done.stdout
+        assert key.address.hex() not in done.stdout
+        for way_out in ("--node", "--genesis", "--network regtest", "--prefix", NOWHERE[1]):
+            assert way_out in done.stderr
+    assert "cairn wallet show alice" in made.stderr
     document = json.loads(run("show", "alice", *NOWHERE, "--json").stdout)
     assert document["address"] is None
-    assert document["address_bytes"] == load_key(folder / "alice.pem").address.hex()
+    assert document["address_bytes"] == key.address.hex()
+
+
+def test_a_prefix_is_enough_to_write_an_address(folder: Path) -> None:
+    made = run("new", "alice", "--prefix", "dcairn", *NOWHERE)
+    address = encode_address("dcairn", load_key(folder / "alice.pem").address)
+    assert address in made.stdout
+    assert made.stderr == ""
+    for command in (["list"], ["show", "alice"]):
+        assert address in run(*command, "--prefix", "dcairn", *NOWHERE).stdout
+
+
+@pytest.mark.parametrize("prefix", ["A", "a1", "x" * 17, "é", "a b", "\x1b"])
+def test_a_prefix_that_no_network_may_have_is_refused(folder: Path, prefix: str) -> None:
+    made = run("new", "alice", "--prefix", prefix, *NOWHERE)
+    assert made.exit_code == 2
+    assert "is no address prefix" in made.stderr
+    assert not folder.exists()
 
 
 def test_encrypted_wallets_show_their_address_and_open_with_the_passphrase_alone(

@@ -2,7 +2,18 @@
 
 import pytest
 
-from cairn.mining.policy import ChainView, MiningPolicy, spread_seconds
+from cairn.cli.genesis_file import DEFAULT_HASH_RATE, GenesisChoices, write_genesis
+from cairn.consensus.block import Header
+from cairn.consensus.params import NetworkParams
+from cairn.consensus.proof_of_work import work_of
+from cairn.consensus.validation import genesis_context, next_bits
+from cairn.mining.policy import (
+    ChainView,
+    MiningPolicy,
+    default_heartbeat_seconds,
+    spread_seconds,
+)
+from tests.support.builders import make_params
 
 NOW = 1_700_000_000.0
 AUTO = MiningPolicy("auto", min_transactions=10, max_wait_seconds=30, heartbeat_seconds=600)
@@ -32,6 +43,43 @@ def test_auto_mines_a_heartbeat_on_an_old_tip() -> None:
 def test_auto_without_heartbeat_never_mines_an_empty_pool() -> None:
     policy = MiningPolicy("auto", 10, 30, 0)
     assert policy.due_at(view(tip_age=10**8), NOW) is None
+
+
+@pytest.mark.parametrize(("interval", "heartbeat"), [(600, 300), (60, 30), (3, 1), (1, 1)])
+def test_unless_said_otherwise_a_heartbeat_takes_half_an_interval(
+    interval: int, heartbeat: int
+) -> None:
+    params = make_params(target_interval_seconds=interval, initial_target=0x1F00FFFF)
+    assert default_heartbeat_seconds(params) == heartbeat
+
+
+def test_development_networks_rest_for_long() -> None:
+    assert default_heartbeat_seconds(make_params()) == 600
+
+
+def bits_after(days: int, heartbeat_seconds: int) -> tuple[NetworkParams, int]:
+    """Of a network made with the defaults, on which nothing but heartbeats is mined."""
+    rate = DEFAULT_HASH_RATE
+    choices = GenesisChoices(name="n", prefix="n", symbol="N", time=0)
+    _, params = write_genesis(choices)
+    time = 0.0
+    parent = genesis_context(params)
+    while time < days * 86_400:
+        bits = next_bits(parent, params)
+        time += heartbeat_seconds + spread_seconds(60) / 2 + work_of(bits) / rate
+        header = Header(parent.height + 1, parent.hash, bytes(32), int(time), bits, 0)
+        parent = parent.extended_by(header, bytes(32))
+    return params, bits
+
+
+def test_an_idle_network_keeps_its_difficulty() -> None:
+    params, bits = bits_after(30, 30)
+    assert work_of(bits) > 0.4 * work_of(params.initial_target)
+
+
+def test_heartbeats_as_slow_as_the_schedule_would_make_blocks_ever_easier() -> None:
+    params, bits = bits_after(30, 60)
+    assert bits == params.target_limit
 
 
 def test_always_is_always_due_and_off_never() -> None:

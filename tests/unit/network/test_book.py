@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from cairn.consensus.errors import Rule, RuleError
-from cairn.network.book import FORGET_SECONDS, Node, NodeBook
+from cairn.network.book import FORGET_SECONDS, NodeBook
 from cairn.network.crowds import MAX_PER_ACCOUNT, STALE_SECONDS
 from cairn.network.keys import CurveKeyPair, generate_curve_keys
+from cairn.network.known import Node
 from cairn.network.records import NodeRecord, encode_record, sign_record
 from cairn.network.settings import AccountSigner, PeerSettings
 from tests.support.builders import make_key
@@ -279,6 +280,26 @@ def test_alphas_have_a_place_in_a_full_book(monkeypatch: pytest.MonkeyPatch) -> 
     assert learn_proven(book, fresh, KEYS[3]) is not None
     assert book.learn(make_record(KEYS[4], 4, port=71)) is None
     assert {each.record.curve_key for each in book.nodes()} == {KEYS[2].public, KEYS[3].public}
+
+
+def test_remembered_alpha_keeps_its_place_and_who_names_its_url_gains_none() -> None:
+    clock = Clock()
+    before = make_book(clock)
+    assert learn_proven(before, make_record(KEYS[2], 2, NOW, port=51), KEYS[2]) is not None
+    clock.now += 1
+    pretender = make_record(KEYS[3], 3, int(clock.now), port=61)
+    assert learn_proven(before, pretender, KEYS[3]) is not None
+    rows, _ = before.take_changes()
+    book = make_book(clock, alphas=("http://127.0.0.1",))
+    book.load(rows[::-1])
+    clock.now += 2 * STALE_SECONDS
+    assert book.candidates()[0].record.curve_key == KEYS[2].public
+    account = [
+        learn_proven(book, make_record(KEYS[number], 3, int(clock.now), port=71), KEYS[number])
+        for number in (0, 1)
+    ]
+    assert all(account)
+    assert book.get(KEYS[2].public) is not None
 
 
 def test_each_neighbourhood_has_its_turn_among_candidates() -> None:

@@ -54,7 +54,7 @@ def test_reply_of_endless_frames_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> 
         link = PeerLink(keys.public, events, 5, 5)
         link.open(context, generate_curve_keys(), endpoint, endpoint)
         identity, _ = await router.recv_multipart()
-        router.send_multipart([identity, *[bytes(60_000)] * 4_000], copy=False)
+        router.send_multipart([identity, *[bytes(60_000)] * 20_000], copy=False)
         error = await events.fault
         assert error.rule is Rule.MESSAGE_MALFORMED
         assert "end no message" in str(error)

@@ -1,4 +1,4 @@
-"""Secrets that systemd hands in are taken as they are; files must be private."""
+"""The listener's secrets: files must be private, what systemd hands in is taken as it is."""
 
 from pathlib import Path
 
@@ -61,3 +61,21 @@ def test_a_missing_credential_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(WalletError, match="no key file"):
         load_account_key(config_of(tmp_path), environment)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_passphrase_open_to_others_is_refused(tmp_path: Path) -> None:
+    words = tmp_path / "words"
+    words.write_text("one two three\n", encoding="utf-8")
+    file = tmp_path / "cairn.toml"
+    file.write_text(
+        f'[node]\ndata_directory = "{tmp_path}"\naccount_passphrase_file = "{words}"\n',
+        encoding="utf-8",
+    )
+    config = load_config(file, {})
+    for mode in (0o666, 0o644, 0o620):
+        words.chmod(mode)
+        with pytest.raises(WalletError, match="may be read or changed by others"):
+            load_account_key(config)
+    words.chmod(0o600)
+    (tmp_path / "keys").mkdir(mode=0o700)
+    assert load_account_key(config).public_key == load_account_key(config).public_key

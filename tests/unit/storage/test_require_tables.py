@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
+from cairn.cli.app import cairn
 from cairn.storage.engine import open_engine
 from cairn.storage.errors import StorageError
 from cairn.storage.migrate import migrate, require_tables
@@ -37,3 +39,17 @@ def test_an_emptied_version_is_refused(tmp_path: Path) -> None:
     engine.dispose()
     with pytest.raises(StorageError, match="lacks migrations"):
         require_tables(url)
+
+
+def test_migrating_apart_leaves_tables_of_a_newer_version(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'cairn.db'}"
+    migrate(url)
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'from-the-future'"))
+    engine.dispose()
+    config = tmp_path / "cairn.toml"
+    for who, code in (("apart", 0), ("listener", 78)):
+        config.write_text(f'[database]\nurl = "{url}"\nmigrate = "{who}"\n', encoding="utf-8")
+        done = CliRunner().invoke(cairn, ["db", "migrate", "--config", str(config)])
+        assert done.exit_code == code, done.output

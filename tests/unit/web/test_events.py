@@ -9,9 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from cairn.ipc.messages import MineRequested, PeerChanged, TipChanged, TransactionsAdded
-from cairn.web.events import QUEUED_EVENTS, EventHub, EventStream
+from cairn.web.events import MAX_STREAMS_PER_ADDRESS, QUEUED_EVENTS, EventHub, EventStream
 from cairn.web.node import EXTENSION
 from cairn.web.problems import ApiProblem
+from cairn.web.security import CountedAddresses
 from tests.support.builders import make_key
 from tests.support.polling import wait_until
 from tests.support.web import WebTestNode
@@ -74,6 +75,33 @@ def test_clients_over_the_limit_are_refused_until_one_leaves(hub: EventHub):
         hub.open()
     hub.close(first)
     hub.open()
+
+
+def test_an_address_has_a_share_of_the_streams(node: WebTestNode):
+    hub = EventHub(node.config.event_socket, 100)
+    try:
+        taken = [hub.open("203.0.113.7") for _ in range(MAX_STREAMS_PER_ADDRESS)]
+        with pytest.raises(ApiProblem, match="of this address"):
+            hub.open("203.0.113.7")
+        hub.open("203.0.113.8")
+        for _ in range(MAX_STREAMS_PER_ADDRESS + 1):
+            hub.open("127.0.0.1")
+        hub.close(taken[0])
+        hub.open("203.0.113.7")
+    finally:
+        hub.stop()
+
+
+@pytest.mark.parametrize("named", ["203.0.113.7", "203.0.113.0/24", "*"])
+def test_clients_of_a_proxy_are_not_one_crowd(node: WebTestNode, named: str):
+    hub = EventHub(node.config.event_socket, 100)
+    hub.addresses = CountedAddresses([named])
+    try:
+        for _ in range(MAX_STREAMS_PER_ADDRESS + 1):
+            hub.open("203.0.113.7")
+            hub.open("")  # over a unix socket
+    finally:
+        hub.stop()
 
 
 def test_slow_client_is_dropped_and_others_are_served(hub: EventHub):

@@ -153,8 +153,8 @@ BODIES: dict[str, tuple[Malform, int, str]] = {
     ),
     "data too long": (
         changed({"data": "00" * 1025}),
-        400,
-        "string-too-long",
+        422,
+        "transaction-data-too-large",
     ),
     "odd hex": (changed({"data": "abc"}), 400, "hex-invalid"),
     "upper-case hex": (changed({"data": "AB"}), 400, "hex-invalid"),
@@ -277,6 +277,8 @@ def test_random_bytes_are_refused(client: FlaskClient):
         ("accounts/%F0%9F%92%A9", 422, "address-invalid"),
         ("pool?cursor=1", 400, "value-out-of-range"),
         ("pool?cursor=1-zz", 400, "value-out-of-range"),
+        ("pool?cursor=1-" + "%2000" * 32, 400, "value-out-of-range"),
+        ("pool?cursor=1-" + "AA" * 32, 400, "value-out-of-range"),
         ("pool?cursor=99999999999999999999-" + "00" * 32, 400, "value-out-of-range"),
         ("pool?order=random", 400, "value-out-of-range"),
         ("pool?cursor=" + "1" * 300, 400, "string-too-long"),
@@ -320,6 +322,19 @@ def test_wrong_method_names_the_right_one(client: FlaskClient, method: str):
 def test_other_bodies_are_refused(client: FlaskClient, path: str, body: object, code: str):
     reply = client.post(f"/api/v1/{path}", json=body, headers={"Authorization": f"Bearer {TOKEN}"})
     assert refusal(reply)["code"] == code
+
+
+def test_integer_above_64_bits_is_called_an_integer(client: FlaskClient, node: WebTestNode):
+    fields = as_json(node.transaction(make_key(0), make_key(1)), node.params.address_prefix)
+    problem = refusal(client.post("/api/v1/transactions", json=fields | {"amount": 2**64}))
+    assert (problem["code"], problem["numbers"]["got"]) == ("wrong-type", "int")
+
+
+def test_too_much_data_is_told_in_numbers(client: FlaskClient, node: WebTestNode):
+    fields = as_json(node.transaction(make_key(0), make_key(1)), node.params.address_prefix)
+    problem = refusal(client.post("/api/v1/transactions", json=fields | {"data": "00" * 1_025}))
+    assert problem["code"] == "transaction-data-too-large"
+    assert (problem["numbers"]["length"], problem["numbers"]["limit"]) == (1_025, 1_024)
 
 
 def test_other_bodies_are_small(client: FlaskClient):

@@ -3,8 +3,11 @@
 import os
 import select
 import signal
+import time
 from types import FrameType
 
+SAME_SECONDS = 1.0
+"""Signals this close together are one request, sent on by more than one (a shell, a group)."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -13,7 +16,8 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.count = 0
-        """How many came: a second one means haste."""
+        """How often it was asked for: a second time means haste."""
+        self._latest = 0.0
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
 
@@ -31,6 +35,10 @@ class StopSignal:
         os.close(self._writer)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.count and now - self._latest < SAME_SECONDS:
+            return
+        self._latest = now
         self.count += 1
         if self.count == 1:
             os.write(self._writer, b"x")

@@ -48,7 +48,7 @@ class Watch:
         self._console = console
         self._traffic = traffic
         self._threads = ThreadPoolExecutor(max_workers=len(self._nodes), thread_name_prefix="watch")
-        self._shown: dict[str, str] = {}
+        self._shown: dict[str, tuple[str, ...]] = {}
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
     def __enter__(self) -> "Watch":
@@ -67,11 +67,15 @@ class Watch:
         if self._live is not None:
             self._live.update(self._table(views), refresh=True)
             return
+        self.tell(views)
+
+    def tell(self, views: Sequence[NodeView]) -> None:
+        """Prints the nodes whose chain, peers or state are not as last printed."""
         for view in views:
-            line = view.line()
-            if self._shown.get(view.name) != line:
-                self._shown[view.name] = line
-                self.say(f"{time.strftime('%H:%M:%S')} {line}")
+            seen = (view.height, view.tip, view.peers, view.state)  # a pool changes all the time
+            if self._shown.get(view.name) != seen:
+                self._shown[view.name] = seen
+                self.say(f"{time.strftime('%H:%M:%S')} {view.line()}")
 
     def say(self, text: str, style: str = "") -> None:
         """Prints lines above the table."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import zmq
 
-from cairn.chain.blockchain import LedgerDamagedError
+from cairn.chain.store import ForeignTipError, LedgerDamagedError
 from cairn.config import Config
 from cairn.network.keys import CurveKeyError, CurveKeyPair
 from cairn.services.listener.app import Listener
@@ -21,7 +21,7 @@ from cairn.services.runtime import (
     on_stop_signal,
     start_service,
 )
-from cairn.storage.errors import StorageError
+from cairn.storage.errors import DatabaseInUseError, StorageError
 from cairn.wallet import AccountKey, WalletError
 
 PROGRAM = "cairn-listener"
@@ -35,8 +35,9 @@ _logger = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the listener until SIGTERM or SIGINT.
 
-    Exit 0 after a stop, 78 on a configuration, key or database that cannot be used, 1 when a
-    socket cannot be bound or another listener runs on the same data folder.
+    Exit 0 after a stop; 78 on a configuration, key or database that cannot be used, as one that
+    is damaged; 1 on what may pass, so that a service manager tries again: a socket cannot be
+    bound, or another process has the database or the data folder.
     """
     config = start_service(argv, PROGRAM, "Keep the chain, the pool and the peers of a node.")
     try:
@@ -44,7 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             config.node.run_directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             account, curve = load_account_key(config), load_curve_pair(config)
             asyncio.run(_run(config, account, curve))
-    except (WalletError, CurveKeyError, StorageError, LedgerDamagedError) as error:
+    except DatabaseInUseError as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        return 1
+    except (WalletError, CurveKeyError, StorageError, LedgerDamagedError, ForeignTipError) as error:
         exit_config_error(PROGRAM, str(error))
     except (OSError, zmq.ZMQError, AlreadyRunningError) as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")

@@ -3,6 +3,10 @@
 import logging
 from collections.abc import Callable
 
+from cairn.consensus.block import decode_header
+from cairn.consensus.params import NetworkParams
+from cairn.consensus.proof_of_work import work_of
+from cairn.consensus.validation import MAX_FUTURE_SECONDS
 from cairn.ipc.messages import Alert
 from cairn.services.logs import log_event
 
@@ -32,3 +36,24 @@ class AlertBook:
     def current(self) -> list[Alert]:
         """The alerts that are on, oldest first."""
         return list(self._alerts.values())
+
+
+def difficulty_problem(tip_header: bytes, params: NetworkParams) -> str | None:
+    """Why the chain is cheap to rewrite, after a tip (96 bytes) at the easiest target."""
+    bits = decode_header(tip_header).bits
+    if params.is_development or bits != params.target_limit:
+        return None
+    return (
+        f"blocks are as easy as this network allows, {work_of(bits):,} hashes each: too little is "
+        'mined, and the chain is cheap to rewrite; let more nodes mine, with miner.mode = "always"'
+    )
+
+
+def clock_problem(seconds_ahead: int) -> str | None:
+    """What is wrong when most peers' tips are so far ahead of this node's clock."""
+    if seconds_ahead <= MAX_FUTURE_SECONDS:
+        return None
+    return (
+        f"most peers are at blocks {seconds_ahead} s or more ahead of this node's clock, which "
+        "therefore refuses them; set the clock, for example with: timedatectl set-ntp true"
+    )

@@ -20,7 +20,7 @@ from cairn.ipc.server import IpcServer
 from cairn.network.keys import CurveKeyPair
 from cairn.network.peers import PeerNetwork
 from cairn.network.settings import AccountSigner, PeerSettings
-from cairn.services.listener.alerts import AlertBook
+from cairn.services.listener.alerts import AlertBook, clock_problem, difficulty_problem
 from cairn.services.listener.ledger_port import ListenerPort
 from cairn.services.listener.requests import RequestHandler
 from cairn.services.listener.writer import LedgerWriter
@@ -30,6 +30,7 @@ from cairn.storage.engine import open_engine
 from cairn.storage.errors import StorageUnavailable
 from cairn.storage.migrate import migrate, require_tables
 from cairn.storage.node_store import SqlNodeStore
+from cairn.storage.writer_lock import WriterLock
 from cairn.wallet import AccountKey
 
 HOUSEKEEPING_SECONDS = 1.0
@@ -49,7 +50,8 @@ class Listener:
         self._account = account
         self._started_at = int(time.time())
         self._engine = open_engine(config.database_url)
-        self._store = SqlChainStore(self._engine)
+        self._lock = WriterLock(config.database_url, self._engine)
+        self._store = SqlChainStore(self._engine, self._lock)
         self._signatures = SignatureChecker(config.params.network_id())
         self._chain = self._build_chain()
         self._writer = LedgerWriter(
@@ -58,6 +60,7 @@ class Listener:
             _now,
             self._tip_moved,
             self._transactions_admitted,
+            self._lock,
         )
         self._port = ListenerPort(self._chain, self._store, self._writer)
         self._network = PeerNetwork(
@@ -78,7 +81,7 @@ class Listener:
         self._last_company = time.monotonic()
 
     def _build_chain(self) -> Blockchain:
-        policy = self._config.pool
+        policy, limit = self._config.pool, self._config.chain.max_reorg_blocks
         pool = Pool(
             PoolPolicy(policy.max_bytes, policy.min_fee_per_byte, policy.expiry_seconds),
             self._config.params.max_block_bytes,
@@ -88,7 +91,8 @@ class Listener:
             self._config.params,
             pool,
             self._signatures,
-            self._config.chain.max_reorg_blocks,
+            limit,
+            limit * self._config.params.target_interval_seconds,
         )
 
     # -- life --------------------------------------------------------------------------------
@@ -103,13 +107,18 @@ class Listener:
             asyncio.create_task(self._ipc.serve(self._requests.handle)),
             asyncio.create_task(self._keep_house()),
             asyncio.create_task(stop.wait()),
+            asyncio.create_task(self._writer.failed.wait()),
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         self._notifier.stopping("stopping")
+        if self._writer.failure is not None:
+            self._alerts.set("ledger-unusable", str(self._writer.failure))
         self._ipc.close()
         tasks[1].cancel()
         await asyncio.wait(tasks[:2])
         await self._close()
+        if self._writer.failure is not None:
+            raise self._writer.failure
         for task in done:
             task.result()  # a part that failed by itself is an error, not a stop
 
@@ -134,6 +143,7 @@ class Listener:
         prepare = migrate if self._config.database.migrate == "listener" else require_tables
         while True:
             try:
+                await asyncio.to_thread(self._lock.take)
                 await asyncio.to_thread(prepare, self._config.database_url)
                 await asyncio.to_thread(self._store.check_network, self._chain.network_id)
                 return
@@ -164,6 +174,7 @@ class Listener:
         await self._writer.close()
         self._port.close()
         self._signatures.close()
+        self._lock.release()
         self._engine.dispose()
         log_event(_logger, "listener stopped")
 
@@ -211,10 +222,15 @@ class Listener:
         alerts.set(
             "deep-reorganisation",
             f"a branch with more work, tip {refused.branch_tip.hex()}, would undo more than "
-            f"{refused.limit} blocks; to follow it raise chain.max_reorg_blocks and restart"
+            f"{refused.limit} blocks. If most nodes are on it, follow them: stop the listener and "
+            f"start it once with CAIRN_CHAIN_MAX_REORG_BLOCKS=1000000"
             if refused
             else None,
         )
+        alerts.set(
+            "difficulty-at-limit", difficulty_problem(self._writer.tip.header, self._config.params)
+        )
+        alerts.set("clock-behind", clock_problem(self._network.seconds_ahead))
         now = time.monotonic()
         if not self._config.peers.alphas or any(peer.connected for peer in self._network.status()):
             self._last_company = now
@@ -241,6 +257,9 @@ class Listener:
             )
         )
         self._network.broadcast_tip(self._writer.tip)
+        if change.returned:  # peers that never had them, or let them go, take them again
+            returned = [transaction.raw for transaction in change.returned]
+            self._network.broadcast_transactions(returned)
         if undone:
             log_event(
                 _logger,

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,6 +44,13 @@ def _read_passphrase(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o027:
+                raise WalletError(
+                    f"{path} may be read or changed by others (mode {mode:04o})",
+                    f"chmod 0600 {path}",
+                )
         return path.read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise WalletError(

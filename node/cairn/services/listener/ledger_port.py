@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 from cairn.chain.blockchain import Blockchain, BlockResult
@@ -110,12 +111,14 @@ class ListenerPort:
             entry = self._store.entry(block_hash)
             if entry is not None and entry.status is BlockStatus.ACTIVE:
                 following = self._store.active_entries(entry.height + 1, limit)
+                if following and following[0].header.previous_hash != block_hash:
+                    continue  # a reorganisation undid it just now
                 return [follower.header.encode() for follower in following]
         return []
 
     def _context_of(self, block_hash: bytes) -> tuple[ParentContext, int] | None:
         entries = self._store.ancestors(block_hash, MEDIAN_TIME_BLOCKS)
-        if not entries or entries[0].status is BlockStatus.INVALID:
+        if not _is_line(entries, block_hash) or entries[0].status is BlockStatus.INVALID:
             return None
         times = tuple(entry.header.timestamp for entry in reversed(entries))
         context = ParentContext(block_hash, entries[0].height, times[-1], times)
@@ -151,3 +154,13 @@ class ListenerPort:
         candidates = [id_ for id_ in ids if id_ not in self._chain.pool]
         mined = self._store.mined_ids(candidates) if candidates else set()
         return [id_ for id_ in candidates if id_ not in mined]
+
+
+def _is_line(entries: Sequence[BlockEntry], block_hash: bytes) -> bool:
+    """Whether these are that block and all the ancestors wanted, newest first. They are read
+    in several statements, between which the writer may have moved the chain."""
+    if not entries or entries[0].hash != block_hash:
+        return False
+    if len(entries) < min(MEDIAN_TIME_BLOCKS, entries[0].height + 1):
+        return False
+    return all(child.header.previous_hash == entry.hash for child, entry in pairwise(entries))

@@ -5,6 +5,7 @@ transaction. So a reorganisation and an admission can never meet half-way.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,17 +14,21 @@ from typing import Any, TypeVar
 
 from cairn.chain.admission import Admission, Admitter
 from cairn.chain.blockchain import Blockchain, BlockFate, BlockResult, ChainChange
+from cairn.chain.store import ForeignTipError, LedgerDamagedError
 from cairn.chain.template import BlockTemplate, build_template
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.errors import RuleError
-from cairn.consensus.transaction import Transaction
+from cairn.consensus.transaction import Transaction, decode_transaction
 from cairn.network.port import TipView
 from cairn.services.logs import log_event
-from cairn.storage.errors import StorageError, StorageUnavailable
+from cairn.storage.errors import DatabaseInUseError, StorageError, StorageUnavailable
+from cairn.storage.writer_lock import WriterLock
 
 MAX_BATCH_TRANSACTIONS = 2_000
 """In one database transaction; keeps the longest wait for the next job below a second."""
 MAX_QUEUED_TRANSACTIONS = 20_000
+FATAL_ERRORS = (DatabaseInUseError, LedgerDamagedError, ForeignTipError)
+"""After these the listener ends: to go on, or to start again, would spoil or mend nothing."""
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 _T = TypeVar("_T")
@@ -48,15 +53,20 @@ class LedgerWriter:
         clock: Callable[[], int],
         on_moved: Callable[[ChainChange], None],
         on_admitted: Callable[[Sequence[Transaction]], None],
+        lock: WriterLock | None = None,
     ) -> None:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self.database_problem: str | None = None
         """Why the database cannot be used now, for people; None while it can."""
+        self.failed = asyncio.Event()
+        """Set when going on can mend nothing; `failure` says what happened."""
+        self.failure: Exception | None = None
         self.tip: TipView
         """The active chain's last block; there once `start` has returned."""
         self.pool_transactions = 0
         self.pool_bytes = 0
         self._chain = chain
+        self._lock = lock
         self._admitter = admitter
         self._clock = clock
         self._on_moved = on_moved
@@ -64,6 +74,10 @@ class LedgerWriter:
         self._in_step = False
         self._told_tip = b""
         """The tip after the last job that ended well, empty before any; the thread's own."""
+        self._unsure: deque[bytes] = deque(maxlen=MAX_QUEUED_TRANSACTIONS)
+        """Offered in a job that the database failed, perhaps after its commit."""
+        self._found: deque[Transaction] = deque()
+        """Those of them that wait after all, and nobody was told of."""
         self._missed: deque[ChainChange] = deque()
         """Moves nobody was told of, as the job that made them failed after all."""
         self._accepting: set[asyncio.Task[BlockResult]] = set()
@@ -87,7 +101,7 @@ class LedgerWriter:
 
     async def ping(self) -> None:
         """Proves that the thread turns and, by reading again if need be, that state is in step."""
-        await self.run(self._chain.check_database)
+        await self.run(self._check)
 
     async def admit(self, offered: Sequence[bytes]) -> list[Admission]:
         """Offers transactions to the pool; durable when it returns.
@@ -126,6 +140,10 @@ class LedgerWriter:
         loop = asyncio.get_running_loop()
         try:
             result = await loop.run_in_executor(self.thread, self._in_thread, job, *arguments)
+        except FATAL_ERRORS as error:
+            self.failure = self.failure or error
+            self.failed.set()
+            raise
         except StorageError as error:
             if self.database_problem is None:
                 log_event(_logger, "database unavailable", level=logging.ERROR, problem=str(error))
@@ -137,6 +155,9 @@ class LedgerWriter:
         self._refresh()
         while self._missed:
             self._on_moved(self._missed.popleft())
+        if self._found:
+            found = [self._found.popleft() for _ in range(len(self._found))]
+            asyncio.get_running_loop().call_soon(self._on_admitted, found)
         return result
 
     async def close(self) -> None:
@@ -160,12 +181,23 @@ class LedgerWriter:
 
     def _read_again(self) -> None:
         """Brings memory in step; what moved unnoticed, by a commit that looked lost, is told."""
+        if self._lock is not None:
+            self._lock.take()
         self._chain.reload(self._clock())
         change = self._chain.change_since(self._told_tip) if self._told_tip else None
         if change is not None:
             self._missed.append(change)
         self._told_tip = self._chain.tip.hash
         self._in_step = True
+        while self._unsure:
+            waiting = self._chain.pool.get(self._unsure.popleft())
+            if waiting is not None:
+                self._found.append(waiting)
+
+    def _check(self) -> None:
+        if self._lock is not None:
+            self._lock.check()
+        self._chain.check_database()
 
     def _accept_raw(self, raw: bytes) -> BlockResult:
         try:
@@ -176,8 +208,17 @@ class LedgerWriter:
 
     def _admit_batch(self, offers: Sequence[Sequence[bytes]]) -> list[list[Admission]]:
         together = [raw for offered in offers for raw in offered]
-        admissions = iter(self._admitter.admit(together, self._clock()))
+        try:
+            admissions = iter(self._admitter.admit(together, self._clock()))
+        except StorageError:
+            self._note_unsure(together)
+            raise
         return [[next(admissions) for _ in offered] for offered in offers]
+
+    def _note_unsure(self, offered: Sequence[bytes]) -> None:
+        for raw in offered:
+            with contextlib.suppress(RuleError):
+                self._unsure.append(decode_transaction(raw, self._chain.network_id).id)
 
     def _build_template(self, recipient: bytes) -> tuple[BlockTemplate, int, int]:
         template = build_template(self._chain, recipient, self._clock())

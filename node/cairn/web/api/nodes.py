@@ -7,15 +7,8 @@ import msgspec
 from cairn.ipc.messages import AddNode, Done, Joined, JoinNode
 from cairn.web.api.routing import Answer, Parameter, api
 from cairn.web.bodies import JSON_TYPE, hex_bytes, read_json
-from cairn.web.models import (
-    DoneView,
-    JoinRequest,
-    NodePage,
-    NodeRecord,
-    NodeRecords,
-    NodeView,
-)
 from cairn.web.node import WebNode, this_node
+from cairn.web.node_models import DoneView, JoinRequest, NodePage, NodeRecord, NodeRecords, NodeView
 from cairn.web.operator import check_operator
 from cairn.web.problems import ApiProblem
 from cairn.web.views import node_view

@@ -3,14 +3,14 @@
 from functools import partial
 
 import msgspec
-from flask import Response
+from flask import Response, request
 
 from cairn.ipc.messages import MAX_MINE_BLOCKS, Done, Mine
 from cairn.web.api.routing import Answer, api
 from cairn.web.bodies import JSON_TYPE, read_json
 from cairn.web.health import health, readiness
-from cairn.web.models import DoneView, HealthView, MineRequest, StatusView
 from cairn.web.node import this_node
+from cairn.web.node_models import DoneView, HealthView, MineRequest, StatusView
 from cairn.web.operator import check_operator
 from cairn.web.problems import ApiProblem
 from cairn.web.status import status_view
@@ -61,7 +61,7 @@ def get_events() -> Answer:
     what they would have changed. A client that reads too slowly is disconnected.
     """
     hub = this_node().hub
-    stream = hub.open()
+    stream = hub.open(request.remote_addr)
     response = Response(hub.frames(stream), content_type=EVENTS_TYPE)
     # Not left to the generator: one that was never begun (HEAD) would not end either.
     response.call_on_close(partial(hub.close, stream))

@@ -1,0 +1,73 @@
+"""What becomes of offered blocks, and how the active chain moves by them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from cairn.chain.store import BlockEntry
+from cairn.consensus.block import Block
+from cairn.consensus.errors import RuleError
+from cairn.consensus.ledger import Account
+from cairn.consensus.transaction import Transaction
+
+
+class BlockFate(Enum):
+    """What became of a block that was offered."""
+
+    ACCEPTED = "accepted"
+    """It is in the active chain."""
+    STORED = "stored"
+    """Sound as far as checked, on a branch that is not followed."""
+    DUPLICATE = "duplicate"
+    """Known already."""
+    ORPHAN = "orphan"
+    """Its parent is unknown; held for a while in memory."""
+    LATER = "later"
+    """Its timestamp is still too far ahead; it may be offered again."""
+    INVALID = "invalid"
+    """It breaks a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainChange:
+    """How the active chain moved, once."""
+
+    fork: BlockEntry
+    """The last block that old and new chain share."""
+    disconnected: tuple[Block, ...]
+    """Newest first."""
+    connected: tuple[Block, ...]
+    """Oldest first; its last is the new tip."""
+    accounts: Mapping[bytes, Account]
+    """The new states of all accounts it touched."""
+    returned: tuple[Transaction, ...] = ()
+    """Transactions of disconnected blocks that wait again: others may have forgotten them."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """What became of an offered block, and every move of the chain that followed."""
+
+    fate: BlockFate
+    problem: RuleError | None = None
+    changes: tuple[ChainChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedReorganisation:
+    """A branch with more work that policy keeps the node from following."""
+
+    branch_tip: bytes
+    chain_work: int
+    """Of the branch up to that tip."""
+    limit: int
+    """It would undo more blocks of the active chain than this."""
+
+
+class BranchInvalidError(Exception):
+    """A signal to roll the database transaction back; nobody outside the chain sees it."""
+
+    def __init__(self, block_hash: bytes, problem: RuleError) -> None:
+        super().__init__(str(problem))
+        self.block_hash = block_hash
+        self.problem = problem
