@@ -19,7 +19,7 @@ def shell_scripts() -> list[str]:
     scripts = []
     for name in sorted(filter(None, listed.stdout.split("\0"))):
         path = ROOT / name
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file() or path.suffix == ".j2":
             continue
         with path.open("rb") as handle:
             first = handle.readline(80)
