@@ -48,7 +48,8 @@ TOKEN = "an operator's token for tests"
 MINER = make_key(1_000)
 """Who gets the rewards of `WebNodeFiles.mine`."""
 
-_networks = itertools.count()
+_genesis_times = itertools.count(int(time.time()) - 600, -1)
+"""No two networks have the same, or they would be one."""
 
 
 class WebTestNode:
@@ -60,8 +61,7 @@ class WebTestNode:
         """`settings` are further lines of the section `[web]` of its configuration."""
         self.folder = folder
         self.run_directory = Path(tempfile.mkdtemp(prefix="cairn-"))
-        # Another second each: no two of these networks are the same.
-        self.params = make_params(genesis_time=int(time.time()) - 600 - next(_networks))
+        self.params = make_params(genesis_time=next(_genesis_times))
         self.config_file = folder / "cairn.toml"
         self._write(settings, database_url, alphas)
         self.config: Config = load_config(self.config_file, {})

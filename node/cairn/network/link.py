@@ -32,7 +32,7 @@ from cairn.network.messages import (
     encode_message,
     malformed,
 )
-from cairn.network.sockets import open_dealer, open_subscriber, receive
+from cairn.network.sockets import connect, make_dealer, make_subscriber, receive
 from cairn.network.tasks import Tasks
 from cairn.network.traffic import Traffic
 
@@ -138,12 +138,14 @@ class PeerLink:
         self, context: zmq.asyncio.Context, keys: CurveKeyPair, publish: str, request: str
     ) -> None:
         """Connects and begins to say hello."""
-        dealer = open_dealer(context, keys, request, self.key)
+        dealer = make_dealer(context, keys, self.key)
         self._sockets.append(dealer)
         replies = self._watch(dealer, MAX_UNFINISHED_REPLY_BYTES)
-        subscriber = open_subscriber(context, keys, publish, self.key)
+        subscriber = make_subscriber(context, keys, self.key)
         self._sockets.append(subscriber)
         broadcasts = self._watch(subscriber, MAX_UNFINISHED_BROADCAST_BYTES)
+        connect(dealer, request)
+        connect(subscriber, publish)
         self._tasks.start(self._read_replies(dealer, replies), "peer replies")
         self._tasks.start(self._read_broadcasts(subscriber, broadcasts), "peer broadcasts")
         self._tasks.start(self._keep(), "peer hello")

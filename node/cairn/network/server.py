@@ -26,7 +26,14 @@ from cairn.network.messages import (
     malformed,
 )
 from cairn.network.settings import PeerSettings
-from cairn.network.sockets import bound_endpoint, open_publisher, open_router, receive, send_now
+from cairn.network.sockets import (
+    bind,
+    bound_endpoint,
+    make_publisher,
+    make_router,
+    receive,
+    send_now,
+)
 from cairn.network.tasks import Tasks
 from cairn.network.traffic import Traffic
 from cairn.network.visitors import Visitors
@@ -95,11 +102,13 @@ class PeerServer:
         keys = self._settings.curve
         # The gate first: a server socket without one would let everybody in.
         self._gate = Gate(self._context, self._refusal)
-        self._publisher = open_publisher(self._context, keys, self._settings.publish)
-        self._router = open_router(self._context, keys, self._settings.request)
+        self._publisher = make_publisher(self._context, keys)
+        self._router = make_router(self._context, keys)
         most = connection_limit(self._settings.max_peers)
         self._heard = Traffic(self._publisher, MAX_UNFINISHED_SUBSCRIPTION_BYTES, most)
         self._asked = Traffic(self._router, MAX_UNFINISHED_REQUEST_BYTES, most)
+        bind(self._publisher, self._settings.publish)
+        bind(self._router, self._settings.request)
         self._tasks.start(self._heard.run(), "traffic of subscribers")
         self._tasks.start(self._asked.run(), "traffic of requests")
         self._tasks.start(self._gate.run(), "peer admission")

@@ -29,49 +29,66 @@ _BACKLOG = 256
 _FRAMES_AT_ONCE = 64
 
 
-def open_router(
-    context: zmq.asyncio.Context, keys: CurveKeyPair, endpoint: str
-) -> zmq.asyncio.Socket:
-    """The ROUTER that answers peers, bound. Raises OSError naming the endpoint."""
+def make_router(context: zmq.asyncio.Context, keys: CurveKeyPair) -> zmq.asyncio.Socket:
+    """The ROUTER that answers peers; `bind` opens it, when its traffic is watched."""
     socket: zmq.asyncio.Socket = context.socket(zmq.ROUTER)
     _bound(socket, MAX_REQUEST_BYTES, received=8, sent=8)
-    _bind(socket, keys, endpoint)
+    _serve(socket, keys)
     return socket
 
 
-def open_publisher(
-    context: zmq.asyncio.Context, keys: CurveKeyPair, endpoint: str
-) -> zmq.asyncio.Socket:
-    """The PUB that tells peers, bound: an XPUB, which also shows who subscribes."""
+def make_publisher(context: zmq.asyncio.Context, keys: CurveKeyPair) -> zmq.asyncio.Socket:
+    """The PUB that tells peers: an XPUB, which also shows who subscribes; `bind` opens it."""
     socket: zmq.asyncio.Socket = context.socket(zmq.XPUB)
     _bound(socket, MAX_SUBSCRIPTION_BYTES, received=64, sent=256)
     socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-    _bind(socket, keys, endpoint)
+    _serve(socket, keys)
     return socket
 
 
-def open_dealer(
-    context: zmq.asyncio.Context, keys: CurveKeyPair, endpoint: str, server_key: str
+def make_dealer(
+    context: zmq.asyncio.Context, keys: CurveKeyPair, server_key: str
 ) -> zmq.asyncio.Socket:
-    """A DEALER that asks one peer. It sends nothing before the peer has proved its key."""
+    """A DEALER that asks one peer; `connect` opens it, when its traffic is watched.
+
+    It sends nothing before the peer has proved its key.
+    """
     socket: zmq.asyncio.Socket = context.socket(zmq.DEALER)
     _bound(socket, MAX_REPLY_BYTES, received=8, sent=64)
     socket.setsockopt(zmq.IMMEDIATE, 1)
-    _connect(socket, keys, endpoint, server_key)
+    _ask(socket, keys, server_key)
     return socket
 
 
-def open_subscriber(
-    context: zmq.asyncio.Context, keys: CurveKeyPair, endpoint: str, server_key: str
+def make_subscriber(
+    context: zmq.asyncio.Context, keys: CurveKeyPair, server_key: str
 ) -> zmq.asyncio.Socket:
-    """A SUB that hears one peer's two topics."""
+    """A SUB that hears one peer's two topics; `connect` opens it."""
     socket: zmq.asyncio.Socket = context.socket(zmq.SUB)
     # A slow reader lets the publisher's queue grow, not ours: ours could hold 1 MiB a message.
     _bound(socket, MAX_BROADCAST_BYTES, received=32, sent=64)
     socket.subscribe(TRANSACTIONS_TOPIC)
     socket.subscribe(CHAIN_TOPIC)
-    _connect(socket, keys, endpoint, server_key)
+    _ask(socket, keys, server_key)
     return socket
+
+
+def bind(socket: zmq.asyncio.Socket, endpoint: str) -> None:
+    """Lets peers connect. Raises OSError naming an endpoint that is taken.
+
+    Whoever watches the socket's connections must do so before: of earlier ones nothing is told.
+    """
+    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        raise OSError(error.errno, f"cannot listen at {endpoint}: {error.strerror}") from None
+
+
+def connect(socket: zmq.asyncio.Socket, endpoint: str) -> None:
+    """Connects to a peer, again and again; see `bind` for when."""
+    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
+    socket.connect(endpoint)
 
 
 def bound_endpoint(socket: zmq.asyncio.Socket) -> str:
@@ -135,24 +152,14 @@ def _bound(socket: zmq.asyncio.Socket, size: int, received: int, sent: int) -> N
         socket.setsockopt(option, value)
 
 
-def _bind(socket: zmq.asyncio.Socket, keys: CurveKeyPair, endpoint: str) -> None:
+def _serve(socket: zmq.asyncio.Socket, keys: CurveKeyPair) -> None:
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode("ascii"))
     socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
-    try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        socket.close()
-        raise OSError(error.errno, f"cannot listen at {endpoint}: {error.strerror}") from None
 
 
-def _connect(
-    socket: zmq.asyncio.Socket, keys: CurveKeyPair, endpoint: str, server_key: str
-) -> None:
+def _ask(socket: zmq.asyncio.Socket, keys: CurveKeyPair, server_key: str) -> None:
     socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public.encode("ascii"))
     socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.encode("ascii"))
     socket.setsockopt(zmq.CURVE_SERVERKEY, server_key.encode("ascii"))
-    socket.setsockopt(zmq.IPV6, int("[" in endpoint))
-    socket.connect(endpoint)

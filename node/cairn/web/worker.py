@@ -38,6 +38,7 @@ MAX_DRAINED_BYTES = 16 * 1024 * 1024
 MAX_DRAINING = 256
 """Connections drained at once; beyond them they are closed at once."""
 _LOOK_SECONDS = 0.5
+_HEADER_PIECE_BYTES = 8 * 1024
 _PIECE_BYTES = 64 * 1024
 _BODY_PIECE_BYTES = 1024 * 1024
 _PIECES_AT_ONCE = 16
@@ -188,7 +189,7 @@ class Worker(ThreadWorker):
                 return True
             searched = max(0, len(conn.header) - len(_END_OF_HEADER) + 1)
             try:
-                piece = conn.sock.recv(_PIECE_BYTES)
+                piece = conn.sock.recv(_HEADER_PIECE_BYTES)
             except (BlockingIOError, InterruptedError):
                 return False
             except OSError:
