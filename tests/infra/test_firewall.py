@@ -4,7 +4,7 @@ from tests.support.lab import Lab, LabHost
 
 
 def test_incoming_is_dropped_by_default(host: LabHost) -> None:
-    rules = host.check_output("nft list ruleset")
+    rules = host.check_output("nft list table inet cairn")
     assert "hook input" in rules
     chain = rules[rules.index("hook input") :]
     assert "policy drop" in chain.split("\n")[0]
@@ -21,7 +21,7 @@ def test_live_rules_equal_the_rendered_ones(host: LabHost) -> None:
 
 def test_only_nodes_of_the_inventory_reach_the_peer_ports(lab: Lab) -> None:
     for host in lab.hosts:
-        rules = host.check_output("nft list ruleset")
+        rules = host.check_output("nft list table inet cairn")
         assert "28600" in rules
         for other in lab.hosts:
             assert other is host or other.address in rules
