@@ -21,7 +21,8 @@ Progress = Callable[[str], None]
 """Told between the steps of a long job what was done so far, as one line for people. What it
 raises ends the job: a database transaction under way is rolled back, so nothing is lost."""
 
-_BATCH = 2_000
+_BATCH = 500
+"""Signatures between two reports: a fraction of a second, also on a slow machine."""
 _logger = logging.getLogger(__name__)
 
 
