@@ -20,10 +20,15 @@ from cairn.config import Config, load_config
     cls=CairnCommand,
     epilog=example(
         "cairn doctor --config /etc/cairn/cairn.toml\n"
+        "cairn doctor --self-check\n"
         "systemctl stop cairn-listener && cairn doctor --repair && systemctl start cairn-listener"
     ),
 )
 @config_option
+@click.option(
+    "--self-check", "only_self", is_flag=True,
+    help="Ask whether this release can run here; no node and no key is needed.",
+)  # fmt: skip
 @click.option("--repair", is_flag=True, help="Rebuild the state from the blocks.")
 @click.option("--fast", is_flag=True, help="Believe the signatures of blocks the node follows.")
 @click.option(
@@ -36,6 +41,7 @@ from cairn.config import Config, load_config
 def doctor(
     ctx: click.Context,
     config_file: str | None,
+    only_self: bool,
     repair: bool,
     fast: bool,
     limit: int,
@@ -50,7 +56,13 @@ def doctor(
 
     --repair rewrites whatever follows from the blocks; stop the node's listener first. Blocks
     whose bytes are damaged are removed, and fetched from peers when the node starts again.
+
+    --self-check looks at the release instead: imports, frozen vectors, the mining kernel, the
+    configuration, and all migrations on a scratch database.
     """
+    if only_self:
+        _self_check(config_file, as_json)
+        return
     from cairn.chain.audit import AuditOptions
 
     config = load_config(config_file)
@@ -69,6 +81,18 @@ def doctor(
         if not as_json and repaired is None:
             tell_and_exit(ctx, _found(report))
         ctx.exit(ExitCode.FOUND)
+
+
+def _self_check(config_file: str | None, as_json: bool) -> None:
+    from cairn.cli.self_check import self_check
+
+    passed = []
+    for result in self_check(config_file):
+        passed.append({"name": result.name, "detail": result.detail})
+        if not as_json:
+            click.echo(f"{result.name:14} {result.detail} ({result.seconds:.1f} s)")
+    if as_json:
+        print_json({"passed": passed})
 
 
 def _require_tables(config: Config) -> None:

@@ -39,6 +39,8 @@ class DatabaseSection:
     """Default: an SQLite file cairn.db in the data directory."""
     read_url: str = field(default="", repr=False)
     """For the web tier, with a read-only account; default: the same as `url`."""
+    migrate: str = field(default="listener", metadata={"choices": ("listener", "apart")})
+    """Who brings the tables up to date: the listener at start, or `cairn db migrate` before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 It is optional. Where there is no compiler, no private directory to keep the library in, or a
 wrong result, the reason is told and the pure kernel does the work.
 
-`python -m cairn.mining.native` builds it ahead of time and says what is in use.
+`python -m cairn.mining.native` builds it ahead of time and says what is in use; with `--ship`
+it goes into the virtual environment, for users who may not compile.
 """
 
 import ctypes
@@ -27,6 +28,7 @@ _SOURCE = Path(__file__).with_name("kernel.c")
 _FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-shared", "-fno-strict-aliasing")
 _COMPILE_SECONDS = 60
 _CHECKED_NONCES = 64
+_SHIPPED = Path(sys.prefix) / "lib" / "cairn"
 
 
 class KernelUnavailable(Exception):
@@ -80,16 +82,37 @@ def load_native_kernel(environment: Mapping[str, str] = os.environ) -> NativeKer
 
 
 def build_library(environment: Mapping[str, str] = os.environ) -> Path:
-    """The compiled library in the user's cache directory; compiles it where it is missing."""
+    """The compiled library: the one shipped beside the interpreter's own libraries, or the one
+    in the user's cache directory, which is compiled where it is missing."""
+    name = _library_name()
+    if (shipped := _SHIPPED / name).is_file():
+        return shipped
+    library = _private_directory(environment) / name
+    if not library.is_file():
+        _compile(library)
+    return library
+
+
+def ship_library() -> Path:
+    """Compiles the library into the virtual environment. Whoever can write there could change
+    the interpreter's modules as well, so it needs no directory of its own user."""
+    library = _SHIPPED / _library_name()
+    try:
+        _SHIPPED.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise KernelUnavailable(f"{_SHIPPED}: {error}") from None
+    _compile(library)
+    return library
+
+
+def _library_name() -> str:
+    """Names what it is made of, so that another source or system never finds the wrong one."""
     try:
         source = _SOURCE.read_bytes()
     except OSError as error:
         raise KernelUnavailable(f"its source is missing: {error}") from None
     key = sha256(repr((source, _FLAGS, platform.machine(), platform.libc_ver())).encode())
-    library = _private_directory(environment) / f"kernel-{key.hexdigest()[:32]}.so"
-    if not library.is_file():
-        _compile(library)
-    return library
+    return f"kernel-{key.hexdigest()[:32]}.so"
 
 
 def check_kernel(kernel: NativeKernel) -> None:
@@ -144,6 +167,8 @@ def _compile(library: Path) -> None:
 def main() -> int:
     """Builds the kernel and says so; 1 when there is none."""
     try:
+        if sys.argv[1:] == ["--ship"]:
+            ship_library()
         kernel = load_native_kernel()
     except KernelUnavailable as error:
         sys.stderr.write(f"no native kernel: {error}\n")

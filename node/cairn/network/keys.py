@@ -34,11 +34,16 @@ def generate_curve_keys() -> CurveKeyPair:
     return CurveKeyPair(public.decode("ascii"), secret.decode("ascii"))
 
 
-def load_curve_keys(file: Path) -> CurveKeyPair:
-    """The pair in `file`. Raises CurveKeyError: absent, readable by others, or damaged."""
+def load_curve_keys(file: Path, *, group_may_read: bool = False) -> CurveKeyPair:
+    """The pair in `file`. Raises CurveKeyError: absent, readable by others, or damaged.
+
+    `group_may_read` is for systemd's credentials, whose mode is 0440 where it grants the
+    service's user access by an access control list.
+    """
+    allowed_bits = stat.S_IRGRP if group_may_read else 0
     try:
         with file.open(encoding="ascii") as stream:
-            _check_private(file, os.fstat(stream.fileno()))
+            _check_private(file, os.fstat(stream.fileno()).st_mode & ~allowed_bits)
             text = stream.read(200)
     except FileNotFoundError:
         raise CurveKeyError(f"{file}: no such file; the listener makes one at start") from None
@@ -86,10 +91,10 @@ def _public_of(secret: str) -> str:
     return zmq.curve_public(secret.encode("ascii")).decode("ascii")
 
 
-def _check_private(file: Path, status: os.stat_result) -> None:
-    if stat.S_IMODE(status.st_mode) & 0o077:
+def _check_private(file: Path, mode: int) -> None:
+    if stat.S_IMODE(mode) & 0o077:
         raise CurveKeyError(f"{file}: others may read it; run: chmod 600 {file}")
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(mode):
         raise CurveKeyError(f"{file}: not a regular file")
 
 

@@ -30,6 +30,10 @@ _VERSION = table("alembic_version", column("version_num"))
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+class NewerTablesError(StorageError):
+    """The tables were made by a newer version."""
+
+
 def migrate(url: str) -> list[str]:
     """Applies what is missing, making the SQLite file if need be; the applied revisions.
 
@@ -65,7 +69,29 @@ def check(url: str) -> None:
     """Raises StorageError, naming the fixing command, unless the tables are this version's."""
     pending = pending_revisions(url)
     if pending:
-        raise StorageError(f"the database lacks migrations {', '.join(pending)}: {MIGRATE_HINT}")
+        raise _lacking(pending)
+
+
+def require_tables(url: str) -> None:
+    """Raises StorageError unless this version can work on the tables.
+
+    Tables of a newer version will do, as migrations only add: a release that fails on one is
+    left for the one before it.
+    """
+    if _is_missing_file(url):
+        raise _lacking(_pending(None))
+    engine = open_engine(url, read_only=True)
+    try:
+        with translated():
+            revision = _current_revision(engine)
+    finally:
+        engine.dispose()
+    if revision != SCHEMA_REVISION and (revision is None or revision in _known_revisions()):
+        raise _lacking(_pending(revision))
+
+
+def _lacking(pending: list[str]) -> StorageError:
+    return StorageError(f"the database lacks migrations {', '.join(pending)}: {MIGRATE_HINT}")
 
 
 def _is_missing_file(url: str) -> bool:
@@ -90,18 +116,23 @@ def _pending(revision: str | None) -> list[str]:
     """The revisions after this one, oldest first. StorageError when it is not known."""
     if revision == SCHEMA_REVISION:
         return []
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - a node seldom needs it
-
-    scripts = ScriptDirectory.from_config(_alembic_config())
-    known = [script.revision for script in scripts.walk_revisions()][::-1]
+    known = _known_revisions()
     if revision is None:
         return known
     if revision not in known:
-        raise StorageError(
+        raise NewerTablesError(
             f"the database is at revision {revision}, which this version does not know: "
             "it was made by a newer Cairn; upgrade this one"
         )
     return known[known.index(revision) + 1 :]
+
+
+def _known_revisions() -> list[str]:
+    """All revisions of this version, oldest first."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - a node seldom needs it
+
+    scripts = ScriptDirectory.from_config(_alembic_config())
+    return [script.revision for script in scripts.walk_revisions()][::-1]
 
 
 def _upgrade(connection: Connection) -> None:

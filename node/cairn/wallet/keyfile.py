@@ -50,13 +50,18 @@ def save_key(path: Path, key: AccountKey, passphrase: str | None = None) -> None
         raise _unwritable(path, error) from None
 
 
-def load_key(path: Path, passphrase: str | None = None) -> AccountKey:
+def load_key(
+    path: Path, passphrase: str | None = None, *, group_may_read: bool = False
+) -> AccountKey:
     """The key in the file at `path`.
+
+    `group_may_read` is for systemd's credentials, whose mode is 0440 where it grants the
+    service's user access by an access control list.
 
     Raises WalletError when the file is missing, not a regular file, open to others than its
     owner, no PEM key, of another curve, or does not open with `passphrase`.
     """
-    pem = _read_private(path)
+    pem = _read_private(path, stat.S_IRGRP if group_may_read else 0)
     encrypted = b"ENCRYPTED" in pem
     if encrypted and not passphrase:
         raise WalletError(f"{path} is encrypted", "give its passphrase")
@@ -108,7 +113,7 @@ def _create_whole(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-def _read_private(path: Path) -> bytes:
+def _read_private(path: Path, allowed_bits: int) -> bytes:
     try:
         # non-blocking, so that a pipe in the key's place cannot hang the caller
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -120,7 +125,7 @@ def _read_private(path: Path) -> bytes:
             f"run as its owner: ls -l {_quoted(path)}",
         ) from None
     try:
-        _check_private(path, os.fstat(descriptor).st_mode)
+        _check_private(path, os.fstat(descriptor).st_mode & ~allowed_bits)
         content = os.read(descriptor, _MAX_KEY_FILE_BYTES + 1)
     finally:
         os.close(descriptor)

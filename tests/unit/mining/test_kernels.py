@@ -148,3 +148,16 @@ def test_kernel_that_computes_wrongly_is_not_used(
 def test_native_kernel_can_be_switched_off() -> None:
     with pytest.raises(KernelUnavailable, match="switched off"):
         load_native_kernel({"CAIRN_NATIVE_KERNEL": "0"})
+
+
+@needs_compiler
+def test_a_shipped_library_is_used_by_users_without_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "_SHIPPED", tmp_path / "lib")
+    with pytest.raises(KernelUnavailable, match="no cache directory"):
+        build_library({})
+    shipped = native.ship_library()
+    assert shipped.parent == tmp_path / "lib"
+    assert build_library({}) == shipped
+    native.check_kernel(NativeKernel(shipped))

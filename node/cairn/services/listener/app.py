@@ -29,7 +29,7 @@ from cairn.services.runtime import SystemdNotifier, log_event
 from cairn.storage.chain_store import SqlChainStore
 from cairn.storage.engine import open_engine
 from cairn.storage.errors import StorageUnavailable
-from cairn.storage.migrate import migrate
+from cairn.storage.migrate import migrate, require_tables
 from cairn.storage.node_store import SqlNodeStore
 from cairn.storage.writer_lock import WriterLock
 from cairn.wallet import AccountKey
@@ -142,11 +142,12 @@ class Listener:
         self._notifier.ready(self._status_line())
 
     async def _open_database(self) -> None:
-        """Migrates and claims the database, waiting as long as none answers."""
+        """Claims the database once its tables are right, waiting as long as none answers."""
+        prepare = migrate if self._config.database.migrate == "listener" else require_tables
         while True:
             try:
                 await asyncio.to_thread(self._lock.take)
-                await asyncio.to_thread(migrate, self._config.database_url)
+                await asyncio.to_thread(prepare, self._config.database_url)
                 await asyncio.to_thread(self._store.check_network, self._chain.network_id)
                 return
             except StorageUnavailable as error:
