@@ -1,0 +1,1 @@
+"""Whole hosts in the lab, as the playbook leaves them and as faults find them."""

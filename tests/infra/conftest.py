@@ -1,0 +1,50 @@
+"""The lab for a whole test run: the one that is up, or one built and destroyed around it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.lab import ROOT, Lab, LabHost, read_hosts
+from tools.lab import commands, machine
+
+NAMES = ("node1", "node2", "node3")
+# What looks at the hosts as the playbook left them goes first, what hurts them last.
+LAST = ("test_play_again", "test_push", "test_faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ours = [item for item in items if item.path.is_relative_to(ROOT / "tests" / "infra")]
+    reason = machine.why_not()
+    for item in ours:
+        item.add_marker(pytest.mark.lab)
+        item.add_marker(pytest.mark.timeout(900))
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+    places = [place for place, item in enumerate(items) if item in ours]
+    ours.sort(key=lambda item: LAST.index(item.path.stem) if item.path.stem in LAST else -1)
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    was_up = commands.is_up()
+    if not was_up:
+        command = [sys.executable, str(ROOT / "dev"), "lab", "up"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.fail(f"./dev lab up: {done.stdout[-6000:]}{done.stderr[-3000:]}")
+    try:
+        yield Lab(read_hosts())
+    finally:
+        if not was_up and not os.environ.get("CAIRN_LAB_KEEP"):
+            command = [sys.executable, str(ROOT / "dev"), "lab", "down"]
+            subprocess.run(command, capture_output=True, check=False)
+
+
+@pytest.fixture(params=NAMES)
+def host(request: pytest.FixtureRequest, lab: Lab) -> LabHost:
+    return lab[request.param]

@@ -1,0 +1,55 @@
+"""The roles say the same in their defaults, in their argument specs, and among each other."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def _load(role: str, name: str) -> Any:
+    path = ROOT / "roles" / role / name
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _options(role: str) -> dict[str, Any]:
+    specs = _load(role, "meta/argument_specs.yml")["argument_specs"]
+    found: dict[str, Any] = specs["main"].get("options", {})
+    return found
+
+
+def _defaults(role: str) -> dict[str, Any]:
+    return _load(role, "defaults/main.yml") or {}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_default_has_an_argument_spec_and_the_other_way_round(role: str) -> None:
+    optional = {name for name, option in _options(role).items() if not option.get("required")}
+    assert set(_defaults(role)) == optional
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_argument_specs_show_the_default_that_holds(role: str) -> None:
+    defaults = _defaults(role)
+    for name, option in _options(role).items():
+        if "default" in option and name in defaults:
+            assert option["default"] == defaults[name], name
+
+
+def test_roles_that_share_a_name_share_its_default() -> None:
+    seen: dict[str, tuple[str, Any]] = {}
+    for role in ROLES:
+        for name, value in _defaults(role).items():
+            if name.startswith("cairn_"):
+                other, before = seen.setdefault(name, (role, value))
+                assert value == before, f"{name}: {role} has {value!r}, {other} {before!r}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_has_its_parts(role: str) -> None:
+    parts = ("defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml", "README.md")
+    missing = [part for part in parts if not (ROOT / "roles" / role / part).is_file()]
+    assert missing == []

@@ -1,0 +1,1 @@
+"""What ./dev is made of beside the script itself: nothing but the standard library."""
