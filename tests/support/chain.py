@@ -14,7 +14,7 @@ from cairn.chain.admission import Admission, Admitter
 from cairn.chain.blockchain import Blockchain, BlockResult
 from cairn.chain.pool import Pool, PoolPolicy
 from cairn.chain.signatures import SignatureChecker
-from cairn.chain.store import BlockStatus, PoolRow
+from cairn.chain.store import BlockEntry, BlockStatus, PoolRow
 from cairn.consensus.block import Block, decode_block
 from cairn.consensus.ledger import (
     EMPTY_ACCOUNT,
@@ -24,12 +24,13 @@ from cairn.consensus.ledger import (
     genesis_accounts,
 )
 from cairn.consensus.params import NetworkParams
+from cairn.consensus.proof_of_work import work_of
 from cairn.consensus.transaction import Transaction, decode_transaction
 from cairn.storage.chain_store import SqlChainStore
 from cairn.storage.engine import open_engine
 from cairn.storage.migrate import migrate
 from cairn.storage.tables import accounts, blocks
-from tests.support.builders import make_params, transaction_body
+from tests.support.builders import ChainBuilder, make_params, transaction_body
 from tests.support.failing_store import FailingStore
 
 NOW = 1_700_000_000
@@ -107,6 +108,22 @@ class ChainNode:
         for block in offered:
             result = self.chain.accept_block(block, now)
         return result
+
+    def leave_aside(self, *branch: Block) -> None:
+        """Stores blocks whatever policy says of their branch, as if it had said otherwise then."""
+        with self.store.transaction():
+            for block in branch:
+                parent = self.store.entry(block.header.previous_hash)
+                assert parent is not None
+                work = parent.chain_work + work_of(block.header.bits)
+                entry = BlockEntry(block.hash, block.header, work, BlockStatus.STORED)
+                self.store.insert_block(entry, block, MUCH_LATER)
+
+    def refuses(self, branch: ChainBuilder, fork_height: int, now: int = MUCH_LATER) -> bool:
+        """Whether policy refuses a branch whose headers a peer shows."""
+        headers = [self.params.genesis_block().header, *(each.header for each in branch.blocks)]
+        work = sum(work_of(header.bits) for header in headers)
+        return self.chain.refuses(fork_height, branch.blocks[-1].hash, work, now)
 
     def admit(self, *transactions: Transaction, now: int = NOW) -> list[Admission]:
         """Offers transactions as one batch."""

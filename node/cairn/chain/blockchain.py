@@ -18,6 +18,7 @@ from cairn.chain.outcomes import (
     RefusedReorganisation,
 )
 from cairn.chain.pool import Pool
+from cairn.chain.settled import BRANCH_STEP, SettledHistory
 from cairn.chain.signatures import SignatureChecker
 from cairn.chain.store import (
     BlockEntry,
@@ -25,9 +26,10 @@ from cairn.chain.store import (
     ChainStore,
     ForeignTipError,
     LedgerDamagedError,
+    load_block,
 )
-from cairn.chain.waiting import in_chain_order, sound_rows, unminable
-from cairn.consensus.block import Block, decode_block
+from cairn.chain.waiting import Progress, in_chain_order, no_progress, restore_pool, unminable
+from cairn.consensus.block import Block
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import (
     Account,
@@ -49,8 +51,6 @@ from cairn.consensus.validation import (
 __all__ = ["BlockFate", "BlockResult", "Blockchain", "ChainChange"]
 
 _REMEMBERED_CONTEXTS = 4_096
-_BRANCH_STEP = 256
-"""Entries read at once when walking a branch back to its fork point."""
 
 
 class Blockchain:
@@ -68,18 +68,18 @@ class Blockchain:
         signatures: SignatureChecker,
         max_reorg_blocks: int = 100,
         settle_seconds: int = 0,
+        progress: Progress = no_progress,
     ) -> None:
         """A reorganisation of more than `max_reorg_blocks` is refused if it would undo a block
-        that has been stored here for `settle_seconds` (0: any)."""
+        that has been stored here for `settle_seconds` (0: any). `progress`: see `Progress`."""
         self.params = params
         self.genesis = params.genesis_block()
         self.network_id = self.genesis.hash
         self.pool = pool
-        self.refused_reorganisation: RefusedReorganisation | None = None
         self._store = store
         self._signatures = signatures
-        self._max_reorg_blocks = max_reorg_blocks
-        self._settle_seconds = settle_seconds
+        self._progress = progress
+        self._history = SettledHistory(store, max_reorg_blocks, settle_seconds)
         self._orphans = OrphanBlocks()
         self._contexts: OrderedDict[bytes, ParentContext] = OrderedDict()
         self._accounts = AccountCache(store)
@@ -92,13 +92,19 @@ class Blockchain:
             raise RuntimeError("Blockchain.reload has not been called")
         return self._tip
 
+    @property
+    def refused_reorganisation(self) -> RefusedReorganisation | None:
+        """The branch of most work that policy keeps the node from following."""
+        return self._history.refused
+
     def reload(self, now: int) -> None:
         """Reads tip and pool from the store, and makes the genesis block in an empty one."""
         self._contexts.clear()
         self._accounts.clear()
-        self.refused_reorganisation = None
+        self._history.reset()
         self._tip = self._store.tip() or self._create_genesis(now)
-        self._restore_pool()
+        checks = self.params, self.network_id, self._signatures
+        restore_pool(self.pool, self._store, *checks, self._progress)
         self._follow_best(now)
 
     def _create_genesis(self, now: int) -> BlockEntry:
@@ -108,15 +114,6 @@ class Blockchain:
             self._store.insert_block(entry, self.genesis, now)
             self._store.connect_block(self.genesis, genesis_accounts(self.params))
         return replace(entry, status=BlockStatus.ACTIVE)
-
-    def _restore_pool(self) -> None:
-        rows = self._store.load_pool()
-        sound, unsound = sound_rows(rows, self.params, self.network_id, self._signatures)
-        accounts = self._store.load_accounts({transaction.sender for transaction, _ in sound})
-        removed = self.pool.restore(sound, accounts).removed | unsound
-        if removed:
-            with self._store.transaction():
-                self._store.change_pool((), removed)
 
     # -- mining ------------------------------------------------------------------------------
 
@@ -147,9 +144,9 @@ class Blockchain:
         while fork is not None and fork.status is not BlockStatus.ACTIVE:
             disconnected.append(self._load_block(fork.hash))
             fork = self._store.entry(fork.header.previous_hash)
-        if fork is None or not 0 < self.tip.height - fork.height <= _BRANCH_STEP:
+        if fork is None or not 0 < self.tip.height - fork.height <= BRANCH_STEP:
             return None
-        entries = self._store.active_entries(fork.height + 1, _BRANCH_STEP)
+        entries = self._store.active_entries(fork.height + 1, BRANCH_STEP)
         connected = tuple(self._load_block(entry.hash) for entry in entries)
         accounts: set[bytes] = set().union(
             *(touched_addresses(block) for block in (*disconnected, *connected))
@@ -179,6 +176,16 @@ class Blockchain:
                 "process writes in this database; give every node one of its own, then run "
                 "`cairn doctor --repair`"
             )
+
+    def refuses(self, fork_height: int, tip_hash: bytes, chain_work: int, now: int) -> bool:
+        """Whether policy keeps the node from ever following a branch, known by its headers, that
+        forks from the active block at this height. If so, and it has more work, that is noted.
+        """
+        if fork_height >= self._history.floor(self.tip, now):
+            return False
+        if chain_work > self.tip.chain_work:
+            self._history.note_refused(tip_hash, chain_work)
+        return True
 
     def accounts_of(self, addresses: Collection[bytes]) -> dict[bytes, Account]:
         """The confirmed states of these accounts, those lately asked for from memory."""
@@ -221,6 +228,10 @@ class Blockchain:
             return BlockResult(BlockFate.LATER if too_new else BlockFate.INVALID, error)
         work = parent.chain_work + work_of(block.header.bits)
         entry = BlockEntry(block.hash, block.header, work, BlockStatus.STORED)
+        if not self._history.admits(entry, parent, self.tip, now):
+            if work > self.tip.chain_work:
+                self._history.note_refused(entry.hash, work)
+            return BlockResult(BlockFate.REFUSED)
         return self._store_and_follow(entry, block, now)
 
     def _hold_orphan(self, block: Block) -> BlockResult:
@@ -242,6 +253,8 @@ class Blockchain:
             with self._store.transaction():
                 self._store.insert_block(entry, block, now)
                 change = self._switch_to(entry, now, {block.hash: block})
+                if change is not None and not change.disconnected:
+                    self._history.prune(self._history.floor(self.tip, now))
         except BranchInvalidError as error:
             # Rolled back whole, the new block included: keep it, so that it is known as bad.
             with self._store.transaction():
@@ -283,9 +296,11 @@ class Blockchain:
     def _moved(self, change: ChainChange, tip: BlockEntry) -> None:
         """The database transaction is committed: what is in memory may follow."""
         self._tip = replace(tip, status=BlockStatus.ACTIVE)
-        refused = self.refused_reorganisation
+        refused = self._history.refused
         if refused is not None and refused.chain_work <= tip.chain_work:
-            self.refused_reorganisation = None
+            self._history.refused = None
+        if change.disconnected:
+            self._history.forget()
         self._accounts.follow(change.accounts)
         for block in change.connected:
             parent = self._contexts.get(block.header.previous_hash)
@@ -311,12 +326,10 @@ class Blockchain:
         Of a branch that policy refuses, `refused` takes the hashes."""
         if entry.chain_work <= self.tip.chain_work:
             return None
-        fork_limit = self.tip.height - self._max_reorg_blocks
-        # The walk back ends there at the latest, unless even that block is new here.
-        lowest_fork = fork_limit if self._is_settled(fork_limit, now) else 0
-        branch, fork = self._branch_of(entry, lowest_fork)
-        if fork is None or (fork.height < fork_limit and self._is_settled(fork.height + 1, now)):
-            self._note_refused(entry)
+        floor = self._history.floor(self.tip, now)
+        branch, fork = self._history.branch_of(entry, self.tip, floor)
+        if fork is None or fork.height < floor:
+            self._history.note_refused(entry.hash, entry.chain_work)
             if refused is not None:
                 refused.update(step.hash for step in branch)
             return None
@@ -325,8 +338,10 @@ class Blockchain:
         connected: list[Block] = []
         accounts: dict[bytes, Account] = {}
         for active in self._store.ancestors(self.tip.hash, depth):
+            self._tell_step(len(disconnected), depth + len(branch))
             disconnected.append(self._disconnect(active, accounts))
-        for step in branch:
+        for done, step in enumerate(branch, len(disconnected)):
+            self._tell_step(done, depth + len(branch))
             block = at_hand.get(step.hash) or self._load_block(step.hash)
             try:
                 self._connect(block, accounts)
@@ -337,39 +352,9 @@ class Blockchain:
         returned = self._waiting_of(disconnected)
         return ChainChange(fork, tuple(disconnected), tuple(connected), accounts, returned)
 
-    def _is_settled(self, height: int, now: int) -> bool:
-        """Whether the active block at this height has been here for long: what a node has only
-        just been told, in its first sync or after days away, is no history to defend."""
-        if not self._settle_seconds:
-            return True
-        received_at = self._store.active_received_at(height)
-        return received_at is not None and now - received_at >= self._settle_seconds
-
-    def _note_refused(self, entry: BlockEntry) -> None:
-        refused = self.refused_reorganisation
-        if refused is None or refused.chain_work < entry.chain_work:
-            self.refused_reorganisation = RefusedReorganisation(
-                entry.hash, entry.chain_work, self._max_reorg_blocks
-            )
-
-    def _branch_of(
-        self, entry: BlockEntry, lowest_fork: int
-    ) -> tuple[list[BlockEntry], BlockEntry | None]:
-        """The branch that ends in `entry`, oldest first, and the active block it forks from;
-        None for that when it lies below height `lowest_fork`."""
-        branch = [entry]
-        if entry.header.previous_hash == self.tip.hash:
-            return branch, self.tip
-        while True:
-            steps = self._store.ancestors(branch[-1].header.previous_hash, _BRANCH_STEP)
-            for step in steps:
-                if step.height < lowest_fork:
-                    return branch[::-1], None
-                if step.status is BlockStatus.ACTIVE:
-                    return branch[::-1], step
-                branch.append(step)
-            if not steps:
-                raise LedgerDamagedError("a stored branch has no root")
+    def _tell_step(self, done: int, steps: int) -> None:
+        if done:  # one block alone is never abandoned
+            self._progress(f"following another branch: {done:,}/{steps:,} blocks")
 
     def _connect(self, block: Block, changed: dict[bytes, Account]) -> None:
         self._signatures.check(block.transactions)
@@ -387,14 +372,7 @@ class Blockchain:
         return block
 
     def _load_block(self, block_hash: bytes) -> Block:
-        raw = self._store.load_block_bytes(block_hash)
-        try:
-            block = decode_block(raw or b"", self.network_id, self.params.max_block_bytes)
-        except RuleError as error:  # of our own disk, not of anyone who offered something
-            raise LedgerDamagedError(
-                f"stored block {block_hash.hex()} is damaged ({error})"
-            ) from None
-        return block
+        return load_block(self._store, block_hash, self.params, self.network_id)
 
     def _move_pool(
         self,

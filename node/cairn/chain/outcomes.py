@@ -24,6 +24,8 @@ class BlockFate(Enum):
     """Its parent is unknown; held for a while in memory."""
     LATER = "later"
     """Its timestamp is still too far ahead; it may be offered again."""
+    REFUSED = "refused"
+    """Its branch forks below settled blocks: not stored, as it will not be followed."""
     INVALID = "invalid"
     """It breaks a rule."""
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from cairn.consensus.block import Block, Header
+from cairn.consensus.block import Block, Header, decode_block
+from cairn.consensus.errors import RuleError
 from cairn.consensus.ledger import Account
+from cairn.consensus.params import NetworkParams
 
 
 class LedgerDamagedError(RuntimeError):
@@ -94,6 +96,12 @@ class ChainStore(Protocol):
         """Blocks of status STORED with more than this work, heaviest first, then by hash, at
         most 100; those that come after `after` in that order."""
 
+    def lowest_side_block(self, max_height: int) -> bytes | None:
+        """Of the blocks outside the active chain one of the least height, if at most that."""
+
+    def delete_blocks(self, hashes: Collection[bytes]) -> None:
+        """Forgets these blocks, none of which is active."""
+
     def load_block_bytes(self, block_hash: bytes) -> bytes | None:
         """The canonical bytes of a stored block."""
 
@@ -122,3 +130,14 @@ class ChainStore(Protocol):
 
     def change_pool(self, added: Sequence[PoolRow], removed: Collection[bytes]) -> None:
         """Removes ids (absent ones are ignored), then adds rows that are not there."""
+
+
+def load_block(
+    store: ChainStore, block_hash: bytes, params: NetworkParams, network_id: bytes
+) -> Block:
+    """A stored block. Raises LedgerDamagedError when its bytes are none."""
+    raw = store.load_block_bytes(block_hash)
+    try:
+        return decode_block(raw or b"", network_id, params.max_block_bytes)
+    except RuleError as error:  # of our own disk, not of anyone who offered something
+        raise LedgerDamagedError(f"stored block {block_hash.hex()} is damaged ({error})") from None

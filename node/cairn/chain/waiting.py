@@ -5,10 +5,11 @@ another hand, made of them must not get into a block that everyone then refuses.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from cairn.chain.pool import Pool
 from cairn.chain.signatures import SignatureChecker
-from cairn.chain.store import PoolRow
+from cairn.chain.store import ChainStore, PoolRow
 from cairn.consensus.block import Block
 from cairn.consensus.errors import RuleError
 from cairn.consensus.ledger import Account, apply_transaction
@@ -16,8 +17,33 @@ from cairn.consensus.params import NetworkParams
 from cairn.consensus.transaction import Transaction, decode_transaction
 from cairn.consensus.validation import check_transaction_sanity
 
-_BATCH = 2_000
+Progress = Callable[[str], None]
+"""Told between the steps of a long job what was done so far, as one line for people. What it
+raises ends the job: a database transaction under way is rolled back, so nothing is lost."""
+
+_BATCH = 500
+"""Signatures between two reports: a fraction of a second, also on a slow machine."""
 _logger = logging.getLogger(__name__)
+
+
+def no_progress(_done: str) -> None:
+    """Tells nobody."""
+
+
+def restore_pool(
+    pool: Pool,
+    store: ChainStore,
+    params: NetworkParams,
+    network_id: bytes,
+    signatures: SignatureChecker,
+    progress: Progress = no_progress,
+) -> None:
+    """Fills the pool with what is stored and sound, and deletes the other rows."""
+    sound, unsound = sound_rows(store.load_pool(), params, network_id, signatures, progress)
+    removed = pool.restore(sound, senders_of(sound, store, progress)).removed | unsound
+    if removed:
+        with store.transaction():
+            store.change_pool((), removed)
 
 
 def sound_rows(
@@ -25,6 +51,7 @@ def sound_rows(
     params: NetworkParams,
     network_id: bytes,
     signatures: SignatureChecker,
+    progress: Progress = no_progress,
 ) -> tuple[list[tuple[Transaction, int]], set[bytes]]:
     """The stored transactions that are what they were when they were admitted, each with its
     time of arrival; and the row ids of all others.
@@ -34,6 +61,8 @@ def sound_rows(
     sound: list[tuple[Transaction, int]] = []
     unsound: dict[bytes, str] = {}
     for start in range(0, len(rows), _BATCH):
+        if start:
+            progress(f"checking waiting transactions: {start:,}/{len(rows):,}")
         decoded: list[tuple[Transaction, int]] = []
         for row in rows[start : start + _BATCH]:
             try:
@@ -55,6 +84,19 @@ def sound_rows(
             reason,
         )
     return sound, set(unsound)
+
+
+def senders_of(
+    waiting: Sequence[tuple[Transaction, int]], store: ChainStore, progress: Progress
+) -> dict[bytes, Account]:
+    """The accounts, as far as they exist, that sent these transactions."""
+    addresses = list({transaction.sender for transaction, _ in waiting})
+    found: dict[bytes, Account] = {}
+    for start in range(0, len(addresses), _BATCH):
+        if start:
+            progress(f"reading accounts of waiting transactions: {start:,}/{len(addresses):,}")
+        found |= store.load_accounts(addresses[start : start + _BATCH])
+    return found
 
 
 def _decoded(row: PoolRow, params: NetworkParams, network_id: bytes) -> Transaction:

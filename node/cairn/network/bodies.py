@@ -148,8 +148,8 @@ class BodyFetch:
                 raise ChainInvalid(self._hashes[self._next], problem)
             await self._blame(source, problem)
             return
-        if result.fate in (BlockFate.ORPHAN, BlockFate.LATER):
-            raise SyncStopped(str(problem))
+        if result.fate in (BlockFate.ORPHAN, BlockFate.LATER, BlockFate.REFUSED):
+            raise SyncStopped(str(problem or result.fate.value))
         self._drop(self._next)  # another peer sent it too, meanwhile
         self._on_connected()
         async with self._moved:

@@ -52,6 +52,18 @@ class HeaderChain:
         """Height of the first header."""
         return self.parent.height - len(self) + 1
 
+    async def fork_height(self, port: LedgerPort) -> int:
+        """Height of the last block that it shares with our active chain: a peer is asked by few
+        hashes, so its headers may begin with some that we have."""
+        low, high = 0, len(self)
+        while low < high:  # what is shared comes first
+            middle = (low + high) // 2
+            if await port.is_active(self.hashes(middle, 1)[0]):
+                low = middle + 1
+            else:
+                high = middle
+        return self.first_height - 1 + low
+
     def extend(self, raw: bytes, params: NetworkParams, now: int) -> None:
         """Takes the next header. Raises RuleError as `check_header` does."""
         header = decode_header(raw)

@@ -47,6 +47,13 @@ class LedgerPort(Protocol):
         """What a child of this block is judged against, and the chain work up to the block;
         None when it is unknown or invalid."""
 
+    async def is_active(self, block_hash: bytes) -> bool:
+        """Whether this block is in our active chain."""
+
+    async def refuses(self, fork_height: int, tip_hash: bytes, chain_work: int) -> bool:
+        """Whether policy keeps us from ever following a branch, known by its headers, that forks
+        from our chain at this height; the provider tells the operator of one with more work."""
+
     async def missing_blocks(self, hashes: Sequence[bytes]) -> list[bytes]:
         """Those of these blocks that are not stored, in the order given."""
 

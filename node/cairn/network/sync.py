@@ -68,7 +68,7 @@ class Synchroniser:
             port, clock, self._history, punish, self._proved, self._wake.set
         )
         self._settled: OrderedDict[bytes, None] = OrderedDict()
-        """Tips whose whole chain we hold without following it."""
+        """Tips of chains that policy keeps us from following."""
         self._withheld: OrderedDict[bytes, None] = OrderedDict()
         """Blocks with sound headers whose bodies nobody served: they stop no mining again."""
         self._busy_until = 0.0
@@ -207,6 +207,22 @@ class Synchroniser:
                 found, most = fetch, value
         return found
 
+    async def _is_refused(self, fetch: HeaderFetch, chain: HeaderChain) -> bool:
+        """Whether the chain forks from ours where policy follows nobody: no body of it is asked
+        for, its tip is not looked at again, and the peer is left alone but not blamed."""
+        fork_height = await chain.fork_height(self._port)
+        if not await self._port.refuses(fork_height, chain.parent.hash, chain.chain_work):
+            return False
+        _logger.info("the chain of %s forks too deep, at height %d", fetch.link.key, fork_height)
+        self._settle(fetch, chain)
+        self._pause(fetch.link, DISBELIEF_SECONDS)
+        return True
+
+    def _settle(self, fetch: HeaderFetch, chain: HeaderChain) -> None:
+        _remember(self._settled, chain.parent.hash)
+        if fetch.claim is not None:
+            _remember(self._settled, fetch.claim.hash)
+
     async def _guarded(self, link: PeerLink, work: Coroutine[Any, Any, None]) -> bool:
         """Whether it came to its end; if not, the peer is left alone for a while."""
         try:
@@ -251,7 +267,7 @@ class Synchroniser:
     async def _follow(self, fetch: HeaderFetch) -> None:
         """Fetches the bodies of a chain whose headers show more work than ours."""
         await fetch.run()  # what there was no time for while it was compared
-        link, claim, chain = fetch.link, fetch.claim, fetch.chain
+        link, chain = fetch.link, fetch.chain
         if chain is None:
             return
         _logger.info(
@@ -259,6 +275,8 @@ class Synchroniser:
             link.key, chain.parent.height, len(chain),
         )  # fmt: skip
         self._proved(link, chain.parent.height)
+        if await self._is_refused(fetch, chain):
+            return
         tip = self._port.tip().hash
         if not await self._is_withheld(chain):
             self._keep_busy()
@@ -274,9 +292,7 @@ class Synchroniser:
                 raise
         self._history.delivered(link.key)
         if self._port.tip().chain_work < chain.chain_work:  # policy keeps us from following
-            _remember(self._settled, chain.parent.hash)
-            if claim is not None:
-                _remember(self._settled, claim.hash)
+            self._settle(fetch, chain)
 
     def _keep_busy(self) -> None:
         self._busy_until = time.monotonic() + STALLED_SECONDS

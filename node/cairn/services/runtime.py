@@ -102,6 +102,9 @@ def exit_config_error(program: str, problem: str) -> NoReturn:
 # -- systemd ----------------------------------------------------------------------------------
 
 
+_STEP_SECONDS = 60
+
+
 class SystemdNotifier:
     """Tells systemd how the service fares, by sd_notify(3). Silent where nobody asks.
 
@@ -134,6 +137,13 @@ class SystemdNotifier:
         if self.watchdog_seconds is not None and now >= self._next_ping:
             self._next_ping = now + self.watchdog_seconds / 4
             self._send("WATCHDOG=1")
+
+    def progress(self, text: str) -> None:
+        """A step of a long job was done, before or after READY: another may take 60 s."""
+        self._status = text
+        extend = f"EXTEND_TIMEOUT_USEC={_STEP_SECONDS * 1_000_000}"
+        self._send(f"STATUS={_one_line(text)}", extend)
+        self.alive()
 
     def stopping(self, status: str = "") -> None:
         """The service is about to end."""

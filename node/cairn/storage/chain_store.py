@@ -163,6 +163,25 @@ class SqlChainStore:
         ordered = statement.order_by(blocks.c.chain_work.desc(), blocks.c.hash)
         return self._entries(ordered.limit(HEAVIER_LIMIT))
 
+    def lowest_side_block(self, max_height: int) -> bytes | None:
+        """Of the blocks outside the active chain one of the least height, if at most that."""
+        found: list[tuple[int, bytes]] = []
+        with self.session.reading() as connection:
+            for status in (BlockStatus.STORED, BlockStatus.INVALID):  # one index range each
+                lowest = (
+                    select(blocks.c.height, blocks.c.hash)
+                    .where(blocks.c.status == status, blocks.c.height <= max_height)
+                    .order_by(blocks.c.height)
+                    .limit(1)
+                )
+                found += [(row[0], row[1]) for row in connection.execute(lowest)]
+        return min(found)[1] if found else None
+
+    def delete_blocks(self, hashes: Collection[bytes]) -> None:
+        """Forgets these blocks, none of which is active."""
+        with self.session.writing() as connection:
+            dialect.delete_in(connection, blocks.c.hash, hashes)
+
     def load_block_bytes(self, block_hash: bytes) -> bytes | None:
         """The canonical bytes of a stored block."""
         with self.session.reading() as connection:

@@ -6,18 +6,29 @@ import pytest
 from sqlalchemy import insert, update
 
 from cairn.chain.audit import audit
-from cairn.chain.blockchain import BlockFate
+from cairn.chain.blockchain import Blockchain, BlockFate
 from cairn.chain.repair import repair
+from cairn.chain.store import PoolRow
 from cairn.chain.template import build_template
 from cairn.consensus.transaction import Transaction
 from cairn.storage.audit_store import open_audit_store, open_repair_store
 from cairn.storage.tables import pool
-from tests.support.builders import make_key, make_params, make_transaction, mine_header
+from tests.support.builders import (
+    ChainBuilder,
+    make_key,
+    make_params,
+    make_transaction,
+    mine_header,
+)
 from tests.support.chain import NOW, ChainNode, sqlite_node
 
 PARAMS = make_params()
 ALICE, BOB, CAROL = make_key(1), make_key(2), make_key(3)
 NOBODY = bytes(20)
+
+
+class Stopped(Exception):
+    """What ends a long job between two steps."""
 
 
 def put_row(node: ChainNode, transaction: Transaction, **changed: object) -> bytes:
@@ -131,3 +142,56 @@ def test_the_doctor_mends_an_id_that_is_not_that_of_the_bytes() -> None:
         with open_repair_store(node.url) as store:
             repair(store, PARAMS)
         assert set(node.pool_rows()) == {sent.id}
+
+
+def test_a_long_restore_tells_its_steps_and_can_be_stopped_between_them() -> None:
+    """A pool that takes minutes to check must not look like a hung start, nor hold up a stop."""
+    keys = [make_key(number) for number in range(100, 1_200)]
+    with sqlite_node(PARAMS) as node:
+        rows = [
+            PoolRow(each.id, each.raw, NOW)
+            for each in (make_transaction(key, PARAMS, 0, NOBODY, 1, 1_000) for key in keys)
+        ]
+        with node.store.transaction():
+            node.store.change_pool(rows, ())
+        steps: list[str] = []
+        chain = Blockchain(node.store, PARAMS, node.pool, node.signatures, progress=steps.append)
+
+        def stop(done: str) -> None:
+            raise Stopped(done)
+
+        stopping = Blockchain(node.store, PARAMS, node.pool, node.signatures, progress=stop)
+        with pytest.raises(Stopped):
+            stopping.reload(NOW)
+        assert len(node.store.load_pool()) == len(rows)
+        chain.reload(NOW)
+    assert steps[:2] == [
+        "checking waiting transactions: 500/1,100",
+        "checking waiting transactions: 1,000/1,100",
+    ]
+    assert steps[2:] == [
+        "reading accounts of waiting transactions: 500/1,100",
+        "reading accounts of waiting transactions: 1,000/1,100",
+    ]
+
+
+def test_a_long_reorganisation_tells_its_steps_and_can_be_stopped_between_them() -> None:
+    with sqlite_node(PARAMS) as node:
+        ours, theirs = ChainBuilder(PARAMS), ChainBuilder(PARAMS)
+        node.offer(*(ours.mine() for _ in range(2)))
+        node.leave_aside(*(theirs.mine(extra=b"t") for _ in range(3)))
+        steps: list[str] = []
+
+        def stop_late(done: str) -> None:
+            if done.startswith("following another branch: 4/"):
+                raise Stopped(done)
+
+        chain = Blockchain(node.store, PARAMS, node.pool, node.signatures, progress=stop_late)
+        with pytest.raises(Stopped):
+            chain.reload(NOW)
+        node.check()
+        assert node.chain.tip.hash == ours.blocks[-1].hash
+        chain = Blockchain(node.store, PARAMS, node.pool, node.signatures, progress=steps.append)
+        chain.reload(NOW)
+        assert chain.tip.hash == theirs.blocks[-1].hash
+    assert steps == [f"following another branch: {done}/5 blocks" for done in range(1, 5)]

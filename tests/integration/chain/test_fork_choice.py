@@ -233,7 +233,7 @@ def test_the_sound_part_of_a_bad_branch_is_followed_when_it_has_more_work(
     good = [branch.mine(extra=b"good") for _ in range(3)]
     bad = altered_block(branch.mine(), node.params, coinbase=Coinbase(NOBODY, 2**62))
     child = replace_tip(branch, bad).mine()
-    assert node.offer(*good, bad, child).fate is BlockFate.STORED
+    node.leave_aside(*good, bad, child)
     node.restart(max_reorg_blocks=5)
     assert node.chain.tip.hash == good[-1].hash
     assert node.statuses()[bad.hash] is node.statuses()[child.hash] is BlockStatus.INVALID
@@ -364,20 +364,18 @@ def test_follows_a_reorganisation_as_deep_as_allowed_and_none_deeper(make_node: 
     ours = [builder.mine() for _ in range(3)]
     node.offer(common, *ours)
     deep = [deeper.mine(extra=b"deep") for _ in range(6)]
-    assert node.offer(*deep[:5]).fate is BlockFate.STORED
+    assert node.offer(*deep[:5][::-1]).fate is BlockFate.REFUSED
+    assert node.chain.refused_reorganisation is None
+    assert node.refuses(deeper, 0)
     refused = node.chain.refused_reorganisation
     assert refused is not None
-    assert (refused.branch_tip, refused.limit) == (deep[4].hash, 3)
+    assert (refused.branch_tip, refused.limit) == (deep[5].hash, 3)
     node.check()
 
     three = [just.mine(extra=b"just") for _ in range(4)]
     assert node.offer(*three).fate is BlockFate.ACCEPTED
     assert node.chain.tip.hash == three[-1].hash
-    assert node.chain.refused_reorganisation is None  # equal work: nothing to follow there
-    node.offer(deep[5])
-    refused = node.chain.refused_reorganisation
-    assert refused is not None
-    assert refused.branch_tip == deep[5].hash
+    assert node.statuses().keys().isdisjoint(block.hash for block in deep)
     node.check()
 
 
@@ -402,6 +400,7 @@ def test_a_node_captured_after_days_away_follows_the_heavier_chain(make_node: Ma
     deeper = honest.fork(9)
     node.offer(*(deeper.mine(extra=b"deeper") for _ in range(22)), now=back)
     assert node.chain.tip.hash == cheap.blocks[-1].hash  # one settled block would be undone
+    assert node.refuses(deeper, 9, back)
     refused = node.chain.refused_reorganisation
     assert refused is not None
     assert refused.branch_tip == deeper.blocks[-1].hash
@@ -415,8 +414,11 @@ def test_blocks_settle_after_their_time(make_node: MakeNode) -> None:
     ours, theirs = ChainBuilder(node.params), ChainBuilder(node.params)
     node.offer(*(ours.mine() for _ in range(4)))
     late = MUCH_LATER + 600
-    node.offer(*(theirs.mine(extra=b"t") for _ in range(8)), now=late)
+    branch = [theirs.mine(extra=b"t") for _ in range(8)]
+    assert not node.refuses(theirs, 0, late - 1)
+    node.offer(*branch, now=late)
     assert node.chain.tip.hash == ours.blocks[-1].hash
+    assert node.refuses(theirs, 0, late)
     assert node.chain.refused_reorganisation is not None
     near = ours.fork(1)
     node.offer(*(near.mine(extra=b"n") for _ in range(4)), now=late)
@@ -431,7 +433,7 @@ def test_a_refused_branch_is_followed_after_the_operators_word(make_node: MakeNo
     ours = [builder.mine([builder.send(ALICE, BOB.address, 1)]) for _ in range(3)]
     node.offer(*ours)
     deep = [deeper.mine(extra=b"deep") for _ in range(5)]
-    node.offer(*deep)
+    node.leave_aside(*deep)
     node.restart()
     refused = node.chain.refused_reorganisation
     assert refused is not None
@@ -448,7 +450,9 @@ def test_a_refused_branch_is_forgotten_when_our_own_chain_outgrows_it(make_node:
     builder = ChainBuilder(node.params)
     deeper = builder.fork(0)
     node.offer(*(builder.mine() for _ in range(2)))
-    node.offer(*(deeper.mine(extra=b"deep") for _ in range(3)))
+    for _ in range(3):
+        deeper.mine(extra=b"deep")
+    assert node.refuses(deeper, 0)
     assert node.chain.refused_reorganisation is not None
     rival = builder.fork(1)
     small = [rival.mine(extra=b"r") for _ in range(1)]
@@ -463,11 +467,58 @@ def test_a_small_reorganisation_does_not_hide_a_refused_branch(make_node: MakeNo
     builder = ChainBuilder(node.params)
     deeper = builder.fork(0)
     node.offer(*(builder.mine() for _ in range(2)))
-    node.offer(*(deeper.mine(extra=b"deep") for _ in range(8)))
+    for _ in range(8):
+        deeper.mine(extra=b"deep")
+    assert node.refuses(deeper, 0)
     rival = builder.fork(1)
     result = node.offer(*(rival.mine(extra=b"r") for _ in range(2)))
     assert result.changes[0].disconnected
     assert node.chain.refused_reorganisation is not None
+
+
+def test_what_will_never_be_followed_takes_no_room(make_node: MakeNode) -> None:
+    """However many blocks fork below the settled ones: they were cheap to make long ago."""
+    node = make_node(max_reorg_blocks=3)
+    ours = ChainBuilder(node.params)
+    sides = [ours.fork(0), ours.fork(0)]
+    node.offer(ours.mine(), ours.mine())
+    for number, side in enumerate(sides):  # stored while they could still be followed
+        node.offer(side.mine(extra=b"side%d" % number), side.mine(extra=b"side%d" % number))
+    bad = ours.fork(1)
+    node.offer(altered_block(bad.mine(), node.params, coinbase=Coinbase(NOBODY, 2**62)))
+    long = sides[0].fork(2)
+    node.leave_aside(*(long.mine(extra=b"long") for _ in range(40)))
+    sinking = len(node.statuses())
+    for _ in range(12):
+        node.offer(ours.mine())
+        stored = node.statuses()
+        for side in (*sides, long):  # nothing hangs in the air, and at every moment
+            flags = [block.hash in stored for block in side.blocks]
+            assert flags == sorted(flags, reverse=True)
+        for side in sides:
+            side.mine(extra=b"more")
+            if ours.parent.height > 3:
+                fate = node.offer(side.blocks[-1]).fate
+                assert fate in (BlockFate.REFUSED, BlockFate.ORPHAN)
+    assert sinking > 40
+    assert len(node.statuses()) == ours.parent.height + 1
+    node.check()
+    node.restart()
+    node.check()
+
+
+def test_a_branch_of_the_window_stays_while_others_sink(make_node: MakeNode) -> None:
+    node = make_node(max_reorg_blocks=4)
+    ours = ChainBuilder(node.params)
+    node.offer(*(ours.mine() for _ in range(6)))
+    kept = ours.fork(4)
+    assert node.offer(kept.mine(extra=b"k"), kept.mine(extra=b"k")).fate is BlockFate.STORED
+    node.offer(ours.mine())
+    assert node.offer(kept.mine(extra=b"k"), kept.mine(extra=b"k")).fate is BlockFate.ACCEPTED
+    back = ours.fork(7)
+    node.offer(back.mine(), back.mine())
+    assert node.chain.tip.hash == back.blocks[-1].hash
+    node.check()
 
 
 # -- the pool ----------------------------------------------------------------------------------
@@ -541,8 +592,8 @@ def test_many_refused_blocks_do_not_hide_a_branch_that_is_allowed(make_node: Mak
     ours, deep = ChainBuilder(node.params), ChainBuilder(node.params)
     node.offer(*(ours.mine() for _ in range(5)))
     allowed = ours.fork(2)
-    node.offer(*(allowed.mine(extra=b"allowed") for _ in range(4)))
-    node.offer(*(deep.mine(extra=b"deep") for _ in range(107)))  # 101 heavier than what follows
+    node.leave_aside(*(allowed.mine(extra=b"allowed") for _ in range(4)))
+    node.leave_aside(*(deep.mine(extra=b"deep") for _ in range(107)))  # 101 of them are heavier
     assert node.chain.tip.height == 5
     node.restart(max_reorg_blocks=3)
     assert node.chain.tip.hash == allowed.blocks[-1].hash

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from cairn.chain.store import PoolRow
 from cairn.consensus.block import decode_header
 from cairn.consensus.params import NetworkParams
 from cairn.consensus.proof_of_work import bits_to_target
@@ -20,9 +21,11 @@ from cairn.ipc import messages as m
 from cairn.ipc.client import ListenerUnavailable
 from cairn.storage.chain_store import SqlChainStore
 from cairn.storage.engine import open_engine
+from cairn.storage.migrate import migrate
 from cairn.storage.tables import blocks, pool
 from cairn.storage.writer_lock import WriterLock
 from tests.support.builders import (
+    NOBODY,
     ChainBuilder,
     header_bytes,
     make_key,
@@ -30,7 +33,7 @@ from tests.support.builders import (
     make_transaction,
     mine_header,
 )
-from tests.support.chain import ChainNode
+from tests.support.chain import NOW, ChainNode
 from tests.support.listener import ListenerProcess
 from tests.support.mariadb import PrivateMariaDB
 from tests.support.polling import wait_until
@@ -231,6 +234,37 @@ def test_tells_systemd_how_it_does(tmp_path: Path) -> None:
             listener.__exit__(None, None, None)
     assert said.index(b"STATUS=waiting for the database") < said.index(b"READY=1")
     assert b"STATUS=height 0, 0 peers, 0 transactions waiting" in said
+
+
+def test_a_long_start_tells_systemd_its_steps_and_stops_between_them(tmp_path: Path) -> None:
+    """A full pool takes longer to check than a start may without a word."""
+    listener = ListenerProcess(tmp_path, PARAMS)
+    migrate(listener.database_url)
+    node = ChainNode(listener.database_url, PARAMS)
+    key = make_key(9)
+    waiting = [make_transaction(key, PARAMS, each, NOBODY, 1, 1_000) for each in range(4_000)]
+    rows = [PoolRow(each.id, each.raw, NOW) for each in waiting]
+    with node.store.transaction():
+        node.store.change_pool(rows, ())
+    before = node.pool_rows()
+    said: list[bytes] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        process = listener.begin({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        try:
+            while b"EXTEND_TIMEOUT_USEC=60000000" not in said:
+                said += systemd.recv(4_096).split(b"\n")
+            process.terminate()
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+            process.wait()
+            listener.__exit__(None, None, None)
+    assert b"READY=1" not in said
+    assert any(each.startswith(b"STATUS=checking waiting transactions: ") for each in said)
+    assert node.pool_rows() == before
+    node.close()
 
 
 # -- one at a time -----------------------------------------------------------------------------

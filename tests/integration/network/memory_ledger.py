@@ -34,6 +34,10 @@ class MemoryLedger:
         """Hashes of blocks that came from peers, in the order they were offered."""
         self.on_transactions: Callable[[list[bytes]], None] = lambda raws: None
         self.on_tip: Callable[[TipView], None] = lambda tip: None
+        self.lowest_fork = 0
+        """Branches that fork below this height are refused."""
+        self.refused: list[bytes] = []
+        """Tips of branches that were."""
         self._clock = clock
         self._blocks = {genesis.hash: genesis}
         self._contexts = {genesis.hash: genesis_context(params)}
@@ -85,6 +89,15 @@ class MemoryLedger:
         if block_hash not in self._contexts:
             return None
         return self._contexts[block_hash], self._work[block_hash]
+
+    async def is_active(self, block_hash: bytes) -> bool:
+        return block_hash in self._active
+
+    async def refuses(self, fork_height: int, tip_hash: bytes, chain_work: int) -> bool:
+        if fork_height >= self.lowest_fork:
+            return False
+        self.refused.append(tip_hash)
+        return True
 
     async def missing_blocks(self, hashes: Sequence[bytes]) -> list[bytes]:
         return [each for each in hashes if each not in self._blocks]

@@ -220,3 +220,25 @@ def test_branches_with_bodies_go_before_those_without() -> None:
     work = sum(work_of(block.header.bits) for block in withheld.blocks)
     assert scene.ledger.tip().chain_work < work
     assert peer.bodies_asked()
+
+
+def test_no_body_is_asked_for_of_a_branch_that_policy_refuses() -> None:
+    """Its headers tell: nobody is blamed, nobody waits for it, and others are followed."""
+    ours = ChainBuilder(PARAMS)
+    shared = mined(12, parent=ours)
+    deep, near = ours.fork(5), ours.fork(12)
+    refused, good = Peer("refused", mined(30, b"deep", deep)), Peer("good", mined(2, b"", near))
+    scene = Scene(LATER, refused, good)
+    scene.ledger.extend(shared)
+    scene.ledger.lowest_fork = 6
+
+    async def course() -> None:
+        await until(lambda: scene.ledger.refused and scene.has_followed(near.blocks))
+        await until(lambda: scene.sync.is_synced)
+
+    play(scene, course)
+    assert scene.ledger.refused == [deep.blocks[-1].hash]
+    asked = {each for peer in scene.peers for body in peer.asked if isinstance(body, GetBlocks)
+             for each in body.hashes}  # fmt: skip
+    assert asked == {block.hash for block in near.blocks[12:]}
+    assert scene.punished == []

@@ -78,6 +78,16 @@ def test_watchdog_is_pinged_only_when_work_was_proven_and_not_more_than_needed(
     assert heard(systemd) == ["WATCHDOG=1"]
 
 
+def test_each_step_of_a_long_job_gives_the_next_its_time(systemd: socket.socket) -> None:
+    notifier = SystemdNotifier(environment(systemd, WATCHDOG_USEC="60000000"))
+    notifier.progress("checking: 1/2")
+    assert heard(systemd) == [
+        "STATUS=checking: 1/2",
+        "EXTEND_TIMEOUT_USEC=60000000",
+        "WATCHDOG=1",
+    ]
+
+
 @pytest.mark.parametrize(
     "variables",
     [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "-5"},

@@ -22,6 +22,7 @@ from cairn.network.peers import PeerNetwork
 from cairn.network.settings import AccountSigner, PeerSettings
 from cairn.services.listener.alerts import AlertBook, clock_problem, difficulty_problem
 from cairn.services.listener.ledger_port import ListenerPort
+from cairn.services.listener.progress import ProgressTeller
 from cairn.services.listener.requests import RequestHandler
 from cairn.services.listener.writer import LedgerWriter
 from cairn.services.runtime import SystemdNotifier, log_event
@@ -52,6 +53,8 @@ class Listener:
         self._engine = open_engine(config.database_url)
         self._lock = WriterLock(config.database_url, self._engine)
         self._store = SqlChainStore(self._engine, self._lock)
+        self._notifier = SystemdNotifier()
+        self._progress = ProgressTeller(self._notifier)
         self._signatures = SignatureChecker(config.params.network_id())
         self._chain = self._build_chain()
         self._writer = LedgerWriter(
@@ -77,7 +80,6 @@ class Listener:
             self._writer, self._network, self._status, self._ipc.publish
         )
         self._alerts = AlertBook(_now)
-        self._notifier = SystemdNotifier()
         self._last_company = time.monotonic()
 
     def _build_chain(self) -> Blockchain:
@@ -93,6 +95,7 @@ class Listener:
             self._signatures,
             limit,
             limit * self._config.params.target_interval_seconds,
+            self._progress,
         )
 
     # -- life --------------------------------------------------------------------------------
@@ -169,6 +172,7 @@ class Listener:
         return False
 
     async def _close(self) -> None:
+        self._progress.stop()
         self._ipc.close()
         await self._network.stop()
         await self._writer.close()
@@ -223,7 +227,7 @@ class Listener:
             "deep-reorganisation",
             f"a branch with more work, tip {refused.branch_tip.hex()}, would undo more than "
             f"{refused.limit} blocks. If most nodes are on it, follow them: stop the listener and "
-            f"start it once with CAIRN_CHAIN_MAX_REORG_BLOCKS=1000000"
+            "start it with CAIRN_CHAIN_MAX_REORG_BLOCKS=1000000 until it is there"
             if refused
             else None,
         )

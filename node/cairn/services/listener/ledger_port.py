@@ -54,6 +54,15 @@ class ListenerPort:
         """What a child of this block is judged against, and its chain work."""
         return await self._read(self._context_of, block_hash)
 
+    async def is_active(self, block_hash: bytes) -> bool:
+        """Whether this block is in our active chain."""
+        entry = await self._read(self._store.entry, block_hash)
+        return entry is not None and entry.status is BlockStatus.ACTIVE
+
+    async def refuses(self, fork_height: int, tip_hash: bytes, chain_work: int) -> bool:
+        """Whether policy keeps us from ever following a branch that forks at this height."""
+        return await self._writer.refuses(fork_height, tip_hash, chain_work)
+
     async def missing_blocks(self, hashes: Sequence[bytes]) -> list[bytes]:
         """Those of these blocks that are not stored, in the order given."""
         known = await self._read(self._store.known_hashes, hashes)

@@ -131,6 +131,11 @@ class LedgerWriter:
         """A block to mine, how many transactions it holds, and since when the oldest waits."""
         return await self.run(self._build_template, recipient)
 
+    async def refuses(self, fork_height: int, tip_hash: bytes, chain_work: int) -> bool:
+        """Whether policy refuses a branch; see `Blockchain.refuses`."""
+        now = self._clock()
+        return await self.run(self._chain.refuses, fork_height, tip_hash, chain_work, now)
+
     async def expire(self) -> int:
         """Drops transactions that waited too long; how many."""
         return await self.run(self._admitter.expire, self._clock())
