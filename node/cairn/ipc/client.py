@@ -117,7 +117,8 @@ class IpcClient:
                 frames = dealer.recv_multipart(zmq.NOBLOCK)
                 if len(frames) == 2 and frames[0] == request_id:
                     return frames[1]
-            elif not dealer.poll(0, zmq.POLLOUT):  # a reply comes by the same connection or never
+            # A reply comes by the same connection or never; it may have come with its end just now.
+            elif not dealer.poll(0, zmq.POLLOUT) and not dealer.poll(0, zmq.POLLIN):
                 raise ListenerUnavailable(
                     f"the listener at {self.endpoint} ended before it replied"
                 )
