@@ -104,8 +104,8 @@ def _cut_off(host: LabHost, others: list[LabHost]) -> Iterator[None]:
     addresses = ", ".join(other.address for other in others)
     rules = (
         "table inet partition { "
-        f"chain in {{ type filter hook input priority -300; ip saddr {{ {addresses} }} drop; }} "
-        f"chain out {{ type filter hook output priority -300; ip daddr {{ {addresses} }} drop; }} "
+        f"chain in {{ type filter hook input priority -300; ip saddr {{ {addresses} }} drop; }}; "
+        f"chain out {{ type filter hook output priority -300; ip daddr {{ {addresses} }} drop; }}; "
         "}"
     )
     host.check_output(f"nft '{rules}'")
@@ -140,10 +140,4 @@ def _is_on_all(lab: Lab, identifier: str) -> bool:
 
 def test_the_doctor_finds_every_chain_sound(lab: Lab) -> None:
     for host in lab.hosts:
-        host.check_output(
-            "cd / && systemctl stop cairn.target cairn-listener && "
-            "runuser -u cairn -- env CAIRN_CONFIG=/etc/cairn/cairn.toml "
-            "/srv/cairn/current/.venv/bin/cairn doctor; code=$?; "
-            "systemctl start cairn-web.socket cairn.target; exit $code",
-            300,
-        )
+        assert "state and blocks agree" in host.check_output("cd / && cairn doctor", 300)
