@@ -117,8 +117,7 @@ class IpcClient:
                 frames = dealer.recv_multipart(zmq.NOBLOCK)
                 if len(frames) == 2 and frames[0] == request_id:
                     return frames[1]
-            # A reply comes by the same connection or never; it may have come with its end just now.
-            elif not dealer.poll(0, zmq.POLLOUT) and not dealer.poll(0, zmq.POLLIN):
+            elif not dealer.poll(0, zmq.POLLOUT):  # a reply comes by the same connection or never
                 raise ListenerUnavailable(
                     f"the listener at {self.endpoint} ended before it replied"
                 )

@@ -15,6 +15,9 @@ MAX_UNDER_WAY = 1_024
 """Requests being handled at once; more wait in their sockets."""
 DRAIN_SECONDS = 3.0
 """How long `close` lets requests under way finish."""
+TAKE_SECONDS = 0.1
+"""How long clients get to take the last replies: ZMQ drops what a client has not taken when the
+connection ends, as it must not queue requests for a listener that is away (ZMQ_IMMEDIATE)."""
 FLUSH_MILLISECONDS = 200
 _BATCH = 64
 _REQUEST_ID_BYTES = 8
@@ -77,6 +80,7 @@ class IpcServer:
             self._loop.remove_reader(descriptor)
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
+                await asyncio.sleep(TAKE_SECONDS)
         finally:
             self._loop.remove_reader(descriptor)
             self._handler = None
