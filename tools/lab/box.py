@@ -7,8 +7,8 @@ packages that every host will install lie, not installed, in apt's cache.
 import hashlib
 import json
 import os
-import re
 import shutil
+import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
@@ -71,17 +71,15 @@ def box_path(suite: str) -> Path:
     return cache_folder() / f"cairn-{suite}-{digest}.box"
 
 
-def package_source() -> str:
-    """The Debian mirror that this machine itself installs from."""
-    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
-    for path in files:
-        if not path.is_file():
-            continue
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            found = re.match(r"(?:deb\s+(?:\[.*\]\s+)?|URIs:\s*)(\S+/debian)/?(?:\s|$)", line)
-            if found:
-                return found.group(1)
-    return "http://deb.debian.org/debian"
+def package_source(label: str) -> str | None:
+    """Where this machine's apt has Debian's packages from; None when it has no such source.
+
+    `label` is that of the archive: `Debian`, or `Debian-Security`.
+    """
+    command = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
+    command += ["Origin: Debian", f"Label: {label}", "Component: main"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return next(iter(told.split()), None)
 
 
 def build_box(suite: str) -> Path:
@@ -108,14 +106,20 @@ def build_box(suite: str) -> Path:
 
 def _bootstrap(suite: str, folder: Path, log: Path) -> None:
     """Make `folder`/rootfs.tar, the host's file system."""
-    mirror = package_source()
+    packages, security = package_source("Debian"), package_source("Debian-Security")
+    if packages is None:
+        raise Failure(
+            "The box is made of the packages of this machine's own source, and apt knows none of "
+            "Debian: on a Debian machine, sudo apt-get update; on another, add a Debian source."
+        )
     command = ["mmdebstrap", "--variant=apt", "--skip=cleanup/apt,cleanup/reproducible"]
     command += [f"--include={BARE}"]
     for script in _hooks(folder):
         command.append(f"--customize-hook={script}")
     command += [suite, str(folder / "rootfs.tar")]
-    command += [f"deb {mirror} {suite} main", f"deb {mirror} {suite}-updates main"]
-    command.append(f"deb {mirror}-security {suite}-security main")
+    command += [f"deb {packages} {suite} main", f"deb {packages} {suite}-updates main"]
+    if security is not None:
+        command.append(f"deb {security} {suite}-security main")
     run_step(f"installing a bare {suite}", command, log, f"All of it is in {log}.")
 
 
