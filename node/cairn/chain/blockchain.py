@@ -395,5 +395,4 @@ class Blockchain:
         return tuple(each for each in in_chain_order(blocks) if each.id in self.pool)
 
     def _mark_invalid(self, block_hash: bytes) -> None:
-        descendants = self._store.descendants(block_hash)
-        self._store.mark_invalid([block_hash, *(entry.hash for entry in descendants)])
+        self._store.mark_invalid([block_hash, *self._store.descendants(block_hash)])

@@ -117,6 +117,6 @@ class SettledHistory:
             root = self._store.lowest_side_block(floor)
             if root is None:
                 return
-            self._doomed = [root, *(entry.hash for entry in self._store.descendants(root))]
+            self._doomed = [root, *self._store.descendants(root)]
         self._store.delete_blocks(self._doomed[-PRUNED_AT_ONCE:])
         del self._doomed[-PRUNED_AT_ONCE:]

@@ -89,8 +89,8 @@ class ChainStore(Protocol):
     def ancestors(self, block_hash: bytes, count: int) -> list[BlockEntry]:
         """The block and its ancestors by parent link, newest first, at most `count`."""
 
-    def descendants(self, block_hash: bytes) -> list[BlockEntry]:
-        """All stored blocks that build on this one, parents before children."""
+    def descendants(self, block_hash: bytes) -> list[bytes]:
+        """The hashes of all stored blocks that build on this one, parents before children."""
 
     def heavier_stored(self, chain_work: int, after: BlockEntry | None = None) -> list[BlockEntry]:
         """Blocks of status STORED with more than this work, heaviest first, then by hash, at

@@ -55,6 +55,8 @@ class AnnouncedBlocks:
     def fetch(self, link: PeerLink, header: Header, block_hash: bytes) -> None:
         """This peer announced this block, whose parent is our tip."""
         sources = self._expected.setdefault(block_hash, [])
+        if link in sources:
+            return  # who repeats itself is asked once, or it would keep the others waiting
         sources.append(link)
         if len(sources) == 1:
             work = self._follow(header, block_hash, sources)

@@ -112,8 +112,13 @@ class NodeBook:
     def _meet(self, key: str) -> Standing:
         """Keys cost nothing to make: strangers are remembered in bounded number."""
         standing = self._strangers[key] = Standing()
+        self._removed.discard(key)
         if len(self._strangers) > MAX_STRANGERS:
-            forgotten, _ = self._strangers.popitem(last=False)
+            now = self._clock()
+            oldest = next(iter(self._strangers))
+            unbanned = (each for each, it in self._strangers.items() if it.banned_until <= now)
+            forgotten = next((each for each in unbanned if each != key), oldest)
+            del self._strangers[forgotten]
             self._removed.add(forgotten)
         return standing
 

@@ -1,7 +1,7 @@
 """How many known nodes one party may have: records cost nothing, accounts and addresses do."""
 
 from collections.abc import Sequence
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from cairn.network.addresses import Network, parse_endpoint
 from cairn.network.records import NodeRecord
@@ -27,5 +27,10 @@ def neighbourhood(record: NodeRecord, ranges: Sequence[Network]) -> str:
         address = address.ipv4_mapped
     if any(address in network for network in ranges):
         return ""
+    return subnet(address)
+
+
+def subnet(address: IPv4Address | IPv6Address) -> str:
+    """The /24 or /48 that the address is in: whoever has one address may have all of these."""
     prefix = 48 if isinstance(address, IPv6Address) else 24
     return str(ip_network((address, prefix), strict=False))

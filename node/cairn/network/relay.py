@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
-from cairn.consensus.errors import RuleError
+from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.transaction import decode_transaction
 from cairn.network.bodies import Punish
 from cairn.network.budget import Budgets
@@ -175,7 +175,8 @@ class TransactionRelay:
         for (_, key), problem in zip(batch, problems, strict=True):
             if problem is None:
                 continue
-            self._refused.of(key, time.monotonic()).bucket.charge(1.0)
+            if problem.rule is not Rule.POOL_DUPLICATE:  # others may be told twice
+                self._refused.of(key, time.monotonic()).bucket.charge(1.0)
             points = transaction_points(problem.rule)
             if points:
                 self._punish(key, points, f"passed on a bad transaction: {problem}")

@@ -105,7 +105,9 @@ class PeerServer:
         self._publisher = make_publisher(self._context, keys)
         self._router = make_router(self._context, keys)
         most = connection_limit(self._settings.max_peers)
-        self._heard = Traffic(self._publisher, MAX_UNFINISHED_SUBSCRIPTION_BYTES, most)
+        self._heard = Traffic(
+            self._publisher, MAX_UNFINISHED_SUBSCRIPTION_BYTES, most, expects_questions=False
+        )
         self._asked = Traffic(self._router, MAX_UNFINISHED_REQUEST_BYTES, most)
         bind(self._publisher, self._settings.publish)
         bind(self._router, self._settings.request)

@@ -141,6 +141,10 @@ class Synchroniser:
             while links := self._choose():
                 try:
                     await self._attempt(links)
+                except Exception:  # our own ledger fails, say: the next attempt may do better
+                    _logger.exception("sync failed on our side")
+                    for link in links:
+                        self._pause(link, RETRY_SECONDS)
                 finally:
                     self._busy_until = 0.0
             self._on_idle()

@@ -14,10 +14,13 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import zmq
 import zmq.asyncio
 from zmq.utils.monitor import parse_monitor_message
+
+from cairn.network.crowds import subnet
 
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +47,8 @@ class _Connection:
     ends: tuple[object, object]
     """Both addresses: descriptors are reused."""
     host: str
+    crowd: str
+    """The neighbourhood of `host`."""
     mark: float
     """Bytes received when its last message was seen."""
     heard: bool = True
@@ -69,12 +74,16 @@ class Traffic:
         most_connections: int | None = None,
         flooded: Callable[[int], None] | None = None,
         look_seconds: float = LOOK_SECONDS,
+        expects_questions: bool = True,
     ) -> None:
+        """`expects_questions`: whether an honest peer sends again and again; a subscriber tells
+        once what it wants, so its silence means nothing."""
         self._most_bytes = most_bytes
         self._most_in_all = max(most_bytes, MAX_UNFINISHED_BYTES_IN_ALL)
         self._most_connections = most_connections
         self._flooded = flooded
         self._look_seconds = look_seconds
+        self._expects_questions = expects_questions
         self._connections: dict[int, _Connection] = {}
         self._socket = socket
         self._monitor: zmq.asyncio.Socket = socket.get_monitor_socket(_BEGINS | _ENDS)
@@ -144,27 +153,33 @@ class Traffic:
         with _borrowed(descriptor) as tcp:
             peer = tcp.getpeername()
             ends = tcp.getsockname(), peer
-        self._connections[descriptor] = _Connection(ends, str(peer[0]), 0.0)
+        host = str(peer[0])
+        self._connections[descriptor] = _Connection(ends, host, subnet(ip_address(host)), 0.0)
         if self._most_connections is not None and len(self) > self._most_connections:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Ends the longest silent connection of the host that has most of them.
+        """Ends the longest silent connection of the neighbourhood that has most of them.
 
         Many may come between two looks: of equals the newest goes, not who was there before.
         """
-        hosts = Counter(each.host for each in self._connections.values())
-        greedy = max(hosts.values())
+        crowds = Counter(each.crowd for each in self._connections.values())
+        greedy = max(crowds.values())
         descriptor = max(
             (
                 number
                 for number, each in reversed(self._connections.items())
-                if hosts[each.host] == greedy
+                if crowds[each.crowd] == greedy
             ),
-            key=lambda number: _silence(self._connections[number]),
+            key=lambda number: self._silence(self._connections[number]),
         )
         _logger.info("more than %s connections: one is ended", self._most_connections)
         self._end(descriptor)
+
+    def _silence(self, connection: _Connection) -> int:
+        """Looks since it was heard, where that says anything, and more for who never was."""
+        counts = self._expects_questions and not connection.heard
+        return connection.silent_looks * counts + MUTE_LOOKS * connection.mute
 
     def _look(self) -> bool:
         """Whether a connection has to be looked at again soon."""
@@ -189,6 +204,8 @@ class Traffic:
                 raise OSError("the descriptor is another connection's")
             acknowledged, received = _counters(tcp)
         connection.acknowledged = acknowledged
+        # ZMQ's own bytes are acknowledged too: they must not count for what is sent later.
+        connection.queued = max(connection.queued, acknowledged)
         connection.silent_looks += 1
         if connection.heard:
             connection.heard, connection.suspect = False, False
@@ -213,12 +230,6 @@ class Traffic:
         del self._connections[descriptor]
         with suppress(OSError), _borrowed(descriptor) as tcp:
             tcp.shutdown(sockets.SHUT_RDWR)
-
-
-def _silence(connection: _Connection) -> int:
-    """Looks since it was heard, and more for who never was."""
-    looks = 0 if connection.heard else connection.silent_looks
-    return looks + MUTE_LOOKS * connection.mute
 
 
 def _waiting(connection: _Connection) -> int:

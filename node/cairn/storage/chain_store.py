@@ -137,16 +137,18 @@ class SqlChainStore:
         joined = select(*_ENTRY).join(walk, walk.c.hash == blocks.c.hash)
         return self._entries(joined.order_by(walk.c.depth))
 
-    def descendants(self, block_hash: bytes) -> list[BlockEntry]:
-        """All stored blocks that build on this one, parents before children."""
-        found: list[BlockEntry] = []
+    def descendants(self, block_hash: bytes) -> list[bytes]:
+        """The hashes of all stored blocks that build on this one, parents before children."""
+        found: list[bytes] = []
         generation = [block_hash]
-        while generation:
-            children: list[BlockEntry] = []
-            for chunk in dialect.chunks(generation):
-                children += self._entries(select(*_ENTRY).where(blocks.c.previous_hash.in_(chunk)))
-            found += children
-            generation = [child.hash for child in children]
+        with self.session.reading() as connection:
+            while generation:
+                children: list[bytes] = []
+                for chunk in dialect.chunks(generation):
+                    query = select(blocks.c.hash).where(blocks.c.previous_hash.in_(chunk))
+                    children += connection.scalars(query)
+                found += children
+                generation = children
         return found
 
     def heavier_stored(self, chain_work: int, after: BlockEntry | None = None) -> list[BlockEntry]:

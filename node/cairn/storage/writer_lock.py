@@ -1,9 +1,11 @@
 """One writer to a database: a lock that lives where the data does, held for a process's life."""
 
 import fcntl
+import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -24,6 +26,8 @@ WAIT_SECONDS = 3
 """A server needs a moment to notice that a killed process has gone."""
 IDLE_SECONDS = 30
 """The server frees the lock of a machine that vanished after so long without a `check`."""
+KEEP_SECONDS = 5.0
+_logger = logging.getLogger(__name__)
 
 
 class WriterLock:
@@ -60,11 +64,16 @@ class WriterLock:
                 self._take_on_server()
 
     def check(self) -> None:
-        """Raises StorageUnavailable when the lock was lost; proves the connection alive."""
+        """Raises StorageUnavailable when the lock was lost; keeps the connection alive.
+
+        Within a transaction it does nothing: each statement of that does the same.
+        """
         if self._path is not None:
             self._check_file(self._path)
             return
         connection = self._held_connection()
+        if connection.in_transaction():
+            return
         try:
             with translated():
                 held = connection.scalar(
@@ -185,15 +194,34 @@ class WriterLock:
 
 @contextmanager
 def sole_writer(url: str) -> Iterator[None]:
-    """Keeps every listener out of the database. Raises DatabaseInUseError when one runs."""
+    """Keeps every listener out of the database, however long what is done meanwhile takes.
+
+    Raises DatabaseInUseError when one runs. What is done has connections of its own.
+    """
     engine = open_engine(url)
     lock = WriterLock(url, engine)
+    done = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(lock, done), name="writer lock", daemon=True)
     try:
         lock.take()
+        keeper.start()
         yield
     finally:
+        done.set()
+        if keeper.ident is not None:
+            keeper.join()
         lock.release()
         engine.dispose()
+
+
+def _keep(lock: WriterLock, done: threading.Event) -> None:
+    """Speaks up before the server takes the holder for gone."""
+    while not done.wait(KEEP_SECONDS):
+        try:
+            lock.check()
+        except StorageError as error:
+            _logger.warning("%s", error)
+            return
 
 
 def _open_lock_file(path: Path) -> int:

@@ -8,9 +8,11 @@ import pytest
 
 from cairn.consensus.block import Block
 from cairn.consensus.proof_of_work import work_of
-from cairn.network.link import PeerLink, TipClaim
+from cairn.network import sync as sync_module
+from cairn.network.link import PeerLink, PeerSilent, TipClaim
 from cairn.network.messages import Blocks, GetBlocks, GetHeaders, Headers
 from cairn.network.sync import Synchroniser
+from cairn.storage.errors import StorageUnavailable
 from tests.integration.network.memory_ledger import MemoryLedger
 from tests.integration.network.nodes import until
 from tests.support.builders import ChainBuilder, make_params
@@ -70,11 +72,12 @@ class Scene:
         return self.ledger.tip().hash == blocks[-1].hash
 
 
-def play(scene: Scene, course: Callable[[], Awaitable[None]]) -> None:
+def play(scene: Scene, course: Callable[[], Awaitable[None]], claims: bool = True) -> None:
     async def scenario() -> None:
         scene.sync.start()
         try:
-            scene.claim()
+            if claims:
+                scene.claim()
             await course()
         finally:
             await scene.sync.stop()
@@ -242,3 +245,48 @@ def test_no_body_is_asked_for_of_a_branch_that_policy_refuses() -> None:
              for each in body.hashes}  # fmt: skip
     assert asked == {block.hash for block in near.blocks[12:]}
     assert scene.punished == []
+
+
+def test_a_failure_of_our_own_ends_no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is away for a moment while headers are compared."""
+    monkeypatch.setattr(sync_module, "RETRY_SECONDS", 0.01)
+    blocks = mined(5)
+    scene = Scene(blocks[-1].header.timestamp + 1, Peer("honest", blocks))
+    missing_blocks, failures = scene.ledger.missing_blocks, [StorageUnavailable("gone away")]
+
+    async def failing_once(hashes: Sequence[bytes]) -> list[bytes]:
+        if failures:
+            raise failures.pop()
+        return await missing_blocks(hashes)
+
+    monkeypatch.setattr(scene.ledger, "missing_blocks", failing_once)
+
+    async def course() -> None:
+        await until(lambda: scene.has_followed(blocks))
+
+    play(scene, course)
+    assert not failures
+    assert not scene.punished
+
+
+def test_who_repeats_an_announcement_keeps_nobody_else_waiting() -> None:
+    blocks = mined(2)
+    loud, honest = Peer("loud", blocks), Peer("honest", blocks)
+
+    async def silent(_: object) -> None:
+        await asyncio.sleep(0.05)
+        raise PeerSilent("no answer in time")
+
+    loud.before = silent  # type: ignore[method-assign]
+    scene = Scene(blocks[-1].header.timestamp + 1, loud, honest)
+    scene.ledger.extend(blocks[:1])
+
+    async def course() -> None:
+        tip = loud.ledger.tip()
+        for _ in range(50):
+            scene.sync.on_claim(cast(PeerLink, loud), tip.header, tip.chain_work)
+        scene.sync.on_claim(cast(PeerLink, honest), tip.header, tip.chain_work)
+        await until(lambda: scene.has_followed(blocks))
+        assert len(loud.asked) == 1
+
+    play(scene, course, claims=False)

@@ -168,7 +168,7 @@ def test_lists_descendants_parents_first(ledger: Ledger, chain: ChainBuilder) ->
     lefts = [left.mine(extra=b"l") for _ in range(2)]
     rights = [right.mine(extra=b"r") for _ in range(3)]
     ledger.keep(root, *lefts, *rights)
-    found = [entry.hash for entry in ledger.store.descendants(root.hash)]
+    found = ledger.store.descendants(root.hash)
     assert set(found) == {block.hash for block in [*lefts, *rights]}
     for branch in (lefts, rights):
         places = [found.index(block.hash) for block in branch]

@@ -1,16 +1,28 @@
 """One writer to a database: who holds the lock, and what becomes of those who lost it."""
 
+import time
+
 import pytest
 from MySQLdb import OperationalError
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
+from cairn.chain import waiting
+from cairn.chain.blockchain import Blockchain
+from cairn.chain.pool import Pool, PoolPolicy
+from cairn.chain.signatures import SignatureChecker
+from cairn.chain.store import PoolRow
+from cairn.services.listener.progress import ProgressTeller
+from cairn.services.runtime import SystemdNotifier
+from cairn.storage import writer_lock
 from cairn.storage.chain_store import SqlChainStore
 from cairn.storage.engine import open_engine
 from cairn.storage.errors import DatabaseInUseError, StorageUnavailable, storage_error
+from cairn.storage.migrate import migrate
+from cairn.storage.tables import meta
 from cairn.storage.writer_lock import WriterLock, sole_writer
-from tests.support.builders import ChainBuilder, make_key, make_params
-from tests.support.chain import ChainNode
+from tests.support.builders import ChainBuilder, make_key, make_params, make_transaction
+from tests.support.chain import NOW, ChainNode
 from tests.support.mariadb import PrivateMariaDB
 
 
@@ -82,3 +94,67 @@ def test_a_height_has_one_active_block_whoever_writes(database_url: str) -> None
 def test_what_passes_on_a_server_is_no_reason_to_give_up(number: int) -> None:
     error = DBAPIError("SELECT 1", None, OperationalError(number, "…"))
     assert isinstance(storage_error(error), StorageUnavailable)
+
+
+def test_the_lock_is_kept_however_long_the_work_takes(
+    mariadb: PrivateMariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the server would free it of a holder that says nothing."""
+    monkeypatch.setattr(writer_lock, "IDLE_SECONDS", 1)
+    monkeypatch.setattr(writer_lock, "KEEP_SECONDS", 0.1)
+    mariadb.start()
+    url = mariadb.create_database("kept_lock")
+    engine = open_engine(url)
+    began = time.monotonic()
+    with sole_writer(url):
+        while time.monotonic() - began < 3:
+            with pytest.raises(DatabaseInUseError, match="is in use by"):
+                WriterLock(url, engine).take()
+    engine.dispose()
+    mariadb.drop_database("kept_lock")
+
+
+def test_a_long_look_at_the_pool_loses_no_lock(
+    mariadb: PrivateMariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_lock, "IDLE_SECONDS", 1)
+    monkeypatch.setattr(waiting, "_BATCH", 1)
+    mariadb.start()
+    url = mariadb.create_database("long_look")
+    migrate(url)
+    engine = open_engine(url)
+    lock = WriterLock(url, engine)
+    store, params = SqlChainStore(engine, lock), make_params()
+    sent = [make_transaction(make_key(1), params, each, bytes(20), 1, 1_000) for each in range(25)]
+    lock.take()
+    with store.transaction():
+        store.change_pool([PoolRow(each.id, each.raw, NOW) for each in sent], ())
+    checker = SignatureChecker(params.network_id())
+    pool = Pool(PoolPolicy(), params.max_block_bytes)
+    tell = ProgressTeller(SystemdNotifier({}), lock.check)
+
+    def slowly(done: str) -> None:
+        time.sleep(0.1)
+        tell(done)
+
+    Blockchain(store, params, pool, checker, progress=slowly).reload(NOW)
+    assert len(pool) == len(sent)
+    with store.transaction():
+        store.change_pool((), ())
+    checker.close()
+    lock.release()
+    engine.dispose()
+    mariadb.drop_database("long_look")
+
+
+def test_looking_at_the_lock_disturbs_no_transaction(database_url: str, engine: Engine) -> None:
+    lock = WriterLock(database_url, engine)
+    store = SqlChainStore(engine, lock)
+    lock.take()
+    with store.transaction():
+        with store.session.writing() as connection:
+            connection.execute(insert(meta).values(key="written", value=b"before"))
+        lock.check()
+    with store.session.reading() as connection:
+        assert connection.scalar(select(meta.c.value).where(meta.c.key == "written")) == b"before"
+    lock.release()

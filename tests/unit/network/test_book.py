@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from cairn.consensus.errors import Rule, RuleError
+from cairn.network import book as book_module
 from cairn.network.book import FORGET_SECONDS, NodeBook
 from cairn.network.crowds import MAX_PER_ACCOUNT, STALE_SECONDS
 from cairn.network.keys import CurveKeyPair, generate_curve_keys
@@ -115,6 +116,21 @@ def test_hundred_points_ban_for_a_day() -> None:
     assert book.candidates() == []
     clock.now += 24 * 3_600 + 1
     assert book.refusal(KEYS[0].public) is None
+
+
+def test_a_ban_outlives_the_crowd_of_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though its key was forgotten before, in the time between two saves."""
+    monkeypatch.setattr(book_module, "MAX_STRANGERS", 3)
+    book = make_book()
+    for key in ("culprit", "a", "b", "c"):
+        book.punish(key, 20, "a little")
+    assert book.punish("culprit", 100, "too much")
+    rows, removed = book.take_changes()
+    assert [row.curve_key for row in rows if row.state == "banned"] == ["culprit"]
+    assert "culprit" not in removed
+    for key in ("d", "e", "f"):
+        book.punish(key, 1, "a little")
+    assert rule_of(book.refusal("culprit")) is Rule.PEER_BANNED
 
 
 def test_points_are_forgiven_by_the_minute() -> None:

@@ -16,16 +16,23 @@ from cairn.network.relay import TransactionRelay
 CHEAP = b"too cheap"
 
 
+KNOWN = b"known"
+
+
 class ChoosyLedger:
-    """Refuses what begins as `CHEAP` does, and remembers what it was offered."""
+    """Refuses what begins as `CHEAP` does, or `KNOWN`, and remembers what it was offered."""
 
     def __init__(self) -> None:
         self.offered: list[bytes] = []
 
     async def accept_transactions(self, raws: Sequence[bytes]) -> list[RuleError | None]:
         self.offered += raws
-        refused = RuleError(Rule.POOL_FEE_TOO_LOW, "pays nothing")
-        return [refused if raw.startswith(CHEAP) else None for raw in raws]
+        return [self._judge(raw) for raw in raws]
+
+    def _judge(self, raw: bytes) -> RuleError | None:
+        if raw.startswith(KNOWN):
+            return RuleError(Rule.POOL_DUPLICATE, "waits already")
+        return RuleError(Rule.POOL_FEE_TOO_LOW, "pays nothing") if raw.startswith(CHEAP) else None
 
 
 def test_refusals_cost_a_peer_its_turn_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,14 +53,19 @@ def test_refusals_cost_a_peer_its_turn_and_nobody_else(monkeypatch: pytest.Monke
         for sequence in range(1, 5):
             cheap = [CHEAP + b"%d %d" % (sequence, number) for number in range(500)]
             relay.receive(pusher, TransactionsBroadcast(sequence, cheap))
-        relay.receive(honest, TransactionsBroadcast(1, [b"good"]))
+        # What others told us before is no fault of who tells it again.
+        known = [KNOWN + b"%d" % number for number in range(1_500)]
+        for sequence in range(1, 4):
+            portion = known[sequence * 500 - 500 : sequence * 500]
+            relay.receive(honest, TransactionsBroadcast(sequence, portion))
+        relay.receive(honest, TransactionsBroadcast(4, [b"good"]))
         while b"good" not in ledger.offered:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        assert len(ledger.offered) == 1_001  # two batches, and the good one
+        assert len(ledger.offered) == 2_501  # two batches, what is known, and the good one
         relay.receive(pusher, TransactionsBroadcast(5, [b"good, but from whom?"]))
         # Another peer brings what was dropped, and is heard.
-        relay.receive(honest, TransactionsBroadcast(2, [b"good, but from whom?"]))
-        while len(ledger.offered) < 1_002:  # noqa: ASYNC110
+        relay.receive(honest, TransactionsBroadcast(5, [b"good, but from whom?"]))
+        while len(ledger.offered) < 2_502:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         assert pusher.pool_wanted
         assert punished == []

@@ -48,6 +48,19 @@ async def hear(router: zmq.asyncio.Socket) -> tuple[bytes, int]:
     return identity.bytes, int(frame["__fd"])
 
 
+def is_ended(connection: sockets.socket) -> bool:
+    """Whether the other end has ended it."""
+    connection.setblocking(False)
+    try:
+        while connection.recv(1_000):
+            pass
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        pass
+    return True
+
+
 def test_newcomers_between_two_looks_do_not_push_out_who_speaks() -> None:
     async def crowd(context: zmq.asyncio.Context, router: zmq.asyncio.Socket) -> None:
         traffic = Traffic(router, 1_000_000, most_connections=3)
@@ -102,3 +115,30 @@ def test_many_that_each_send_little_without_an_end_are_ended(
         traffic.close()
 
     run(swarm)
+
+
+def test_a_neighbourhood_pushes_nobody_else_out() -> None:
+    """Its addresses are many, each with one connection; the oldest is not of it."""
+
+    async def crowd(_: zmq.asyncio.Context, router: zmq.asyncio.Socket) -> None:
+        traffic = Traffic(router, 1_000_000, 4, look_seconds=0.01, expects_questions=False)
+        watching = asyncio.create_task(traffic.run())
+        port = int(router.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").rpartition(b":")[2])
+
+        def arrive(source: str) -> sockets.socket:
+            return sockets.create_connection(("127.0.0.1", port), source_address=(source, 0))
+
+        honest = arrive("127.0.1.1")
+        while len(traffic) < 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        crowding = [arrive(f"127.0.2.{number}") for number in range(1, 9)]
+        while sum(map(is_ended, crowding)) < len(crowding) - 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert not is_ended(honest)
+        for each in (honest, *crowding):
+            each.close()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        traffic.close()
+
+    run(crowd)

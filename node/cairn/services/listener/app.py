@@ -54,7 +54,7 @@ class Listener:
         self._lock = WriterLock(config.database_url, self._engine)
         self._store = SqlChainStore(self._engine, self._lock)
         self._notifier = SystemdNotifier()
-        self._progress = ProgressTeller(self._notifier)
+        self._progress = ProgressTeller(self._notifier, self._lock.check)
         self._signatures = SignatureChecker(config.params.network_id())
         self._chain = self._build_chain()
         self._writer = LedgerWriter(
