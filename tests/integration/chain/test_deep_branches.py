@@ -5,31 +5,19 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from cairn.chain.blockchain import BlockFate, BlockResult
+from cairn.chain.blockchain import BlockFate
 from cairn.consensus.block import Coinbase
-from cairn.consensus.errors import Rule
-from cairn.consensus.params import NetworkParams
 from cairn.storage.tables import blocks
 from tests.support.builders import (
     NOBODY,
     ChainBuilder,
     altered_block,
     make_key,
-    make_params,
 )
 from tests.support.chain import MUCH_LATER, ChainNode
 
 ALICE, BOB, CAROL = make_key(1), make_key(2), make_key(3)
 MakeNode = Callable[..., ChainNode]
-
-
-def scheduled_params() -> NetworkParams:
-    """A network whose difficulty follows the clock: late blocks are easy, early ones are hard."""
-    return make_params(target_interval_seconds=10, half_life_seconds=20, initial_target=0x2007FFFF)
-
-
-def rule_of(result: BlockResult) -> Rule | None:
-    return result.problem.rule if result.problem else None
 
 
 def test_follows_a_reorganisation_as_deep_as_allowed_and_none_deeper(make_node: MakeNode) -> None:

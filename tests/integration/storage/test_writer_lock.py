@@ -1,6 +1,7 @@
 """One writer to a database: who holds the lock, and what becomes of those who lost it."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from MySQLdb import OperationalError
@@ -96,34 +97,36 @@ def test_what_passes_on_a_server_is_no_reason_to_give_up(number: int) -> None:
     assert isinstance(storage_error(error), StorageUnavailable)
 
 
-def test_the_lock_is_kept_however_long_the_work_takes(
-    mariadb: PrivateMariaDB, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Though the server would free it of a holder that says nothing."""
+@pytest.fixture
+def impatient(mariadb: PrivateMariaDB, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A migrated database of a server that frees the lock of who says nothing for a second."""
     monkeypatch.setattr(writer_lock, "IDLE_SECONDS", 1)
-    monkeypatch.setattr(writer_lock, "KEEP_SECONDS", 0.1)
     mariadb.start()
-    url = mariadb.create_database("kept_lock")
-    engine = open_engine(url)
+    url = mariadb.create_database("impatient")
+    migrate(url)
+    yield url
+    mariadb.drop_database("impatient")
+
+
+def test_the_lock_is_kept_however_long_the_work_takes(
+    impatient: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_lock, "KEEP_SECONDS", 0.1)
+    engine = open_engine(impatient)
     began = time.monotonic()
-    with sole_writer(url):
+    with sole_writer(impatient):
         while time.monotonic() - began < 3:
             with pytest.raises(DatabaseInUseError, match="is in use by"):
-                WriterLock(url, engine).take()
+                WriterLock(impatient, engine).take()
     engine.dispose()
-    mariadb.drop_database("kept_lock")
 
 
 def test_a_long_look_at_the_pool_loses_no_lock(
-    mariadb: PrivateMariaDB, monkeypatch: pytest.MonkeyPatch
+    impatient: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_lock, "IDLE_SECONDS", 1)
     monkeypatch.setattr(waiting, "_BATCH", 1)
-    mariadb.start()
-    url = mariadb.create_database("long_look")
-    migrate(url)
-    engine = open_engine(url)
-    lock = WriterLock(url, engine)
+    engine = open_engine(impatient)
+    lock = WriterLock(impatient, engine)
     store, params = SqlChainStore(engine, lock), make_params()
     sent = [make_transaction(make_key(1), params, each, bytes(20), 1, 1_000) for each in range(25)]
     lock.take()
@@ -144,7 +147,6 @@ def test_a_long_look_at_the_pool_loses_no_lock(
     checker.close()
     lock.release()
     engine.dispose()
-    mariadb.drop_database("long_look")
 
 
 def test_looking_at_the_lock_disturbs_no_transaction(database_url: str, engine: Engine) -> None:
