@@ -1,0 +1,30 @@
+"""How values are written on pages: the filters of the templates."""
+
+import time
+from datetime import UTC, datetime
+
+
+def utc(timestamp: int) -> str:
+    """Date and time; a sender may claim a time that no calendar has."""
+    try:
+        return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, OSError, ValueError):
+        return f"{timestamp} s"
+
+
+def ago(timestamp: int) -> str:
+    """How long ago, in one unit."""
+    seconds = max(0, int(time.time()) - timestamp)
+    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {name} ago"
+    return f"{seconds} s ago"
+
+
+def as_text(data: str) -> str | None:
+    """The text that bytes (hex) are, when every character of it can be shown; else None."""
+    try:
+        text = bytes.fromhex(data).decode("utf-8")
+    except ValueError:
+        return None
+    return text if all(each.isprintable() or each == "\n" for each in text) else None
