@@ -25,13 +25,15 @@ from sqlalchemy import (
 from cairn.chain.node_store import NodeRow
 from cairn.chain.store import BlockStatus
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account
-from cairn.storage import dialect
+from cairn.storage import branches, dialect, journal
 from cairn.storage.answers import (
     AccountSummary,
     BlockSummary,
     MinedTransaction,
+    NumberedReorganisation,
     PoolOrder,
     PoolTotals,
+    SideBranch,
     WaitingTransaction,
 )
 from cairn.storage.node_store import select_nodes
@@ -156,6 +158,16 @@ class Queries:
     def _summaries(self, statement: Select[Any]) -> list[BlockSummary]:
         with self._reading() as connection:
             return [_summary(*row) for row in connection.execute(statement)]
+
+    def side_branches(self, before: tuple[int, bytes] | None, limit: int) -> list[SideBranch]:
+        """Branches that are not followed; `before` is the (height, tip) of the last one seen."""
+        with self._reading() as connection:
+            return branches.read(connection, before, _bounded(limit))
+
+    def reorganisations(self, before: int | None, limit: int) -> list[NumberedReorganisation]:
+        """What moves of the tip undid, newest first; `before` is the last number seen."""
+        with self._reading() as connection:
+            return journal.read(connection, before, _bounded(limit))
 
     # -- transactions ------------------------------------------------------------------------
 
