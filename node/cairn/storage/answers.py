@@ -54,6 +54,14 @@ class MinedTransaction:
         return self.height, self.position
 
 
+@dataclass(frozen=True, slots=True)
+class FeeRange:
+    """What a set of transactions pays: the least and the most of them, base units."""
+
+    low: int
+    high: int
+
+
 class PoolOrder(StrEnum):
     """How to list waiting transactions."""
 

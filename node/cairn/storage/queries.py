@@ -29,6 +29,7 @@ from cairn.storage import branches, dialect, journal
 from cairn.storage.answers import (
     AccountSummary,
     BlockSummary,
+    FeeRange,
     MinedTransaction,
     NumberedReorganisation,
     PoolOrder,
@@ -183,6 +184,15 @@ class Queries:
                     return _mined(*row) if statement is mined else WaitingTransaction(*row)
         return None
 
+    def block_transactions(
+        self, height: int, first_position: int, limit: int
+    ) -> list[MinedTransaction]:
+        """Transactions of the active block at a height, in order, from a position on."""
+        place = transactions.c.height == height, transactions.c.position >= first_position
+        statement = _select_mined().where(*place).order_by(transactions.c.position)
+        with self._reading() as connection:
+            return [_mined(*row) for row in connection.execute(statement.limit(_bounded(limit)))]
+
     def account_transactions(
         self, address: bytes, before: tuple[int, int] | None, limit: int
     ) -> list[MinedTransaction]:
@@ -211,6 +221,22 @@ class Queries:
                 statement.order_by(found.c.height.desc(), found.c.position.desc())
             )
             return [_mined(*row) for row in rows]
+
+    def block_fees(self, hashes: Collection[bytes]) -> dict[bytes, FeeRange]:
+        """Least and greatest fee in these blocks, those that are active and have transactions.
+
+        Reads every transaction of the blocks: ask for a few, and remember what cannot change.
+        """
+        fee = transactions.c.fee
+        statement = (
+            select(blocks.c.hash, func.min(fee), func.max(fee))
+            .join(transactions, transactions.c.height == blocks.c.height)
+            .where(_IS_ACTIVE, blocks.c.hash.in_(sorted(hashes)[:MAX_ROWS]))
+            .group_by(blocks.c.hash)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(statement).all()
+        return {block_hash: FeeRange(low, high) for block_hash, low, high in rows}
 
     # -- accounts ----------------------------------------------------------------------------
 
@@ -266,6 +292,19 @@ class Queries:
         with self._reading() as connection:
             count, size, oldest = connection.execute(statement).one()
         return PoolTotals(count, int(size or 0), oldest)
+
+    def pool_fees(self) -> FeeRange | None:
+        """What the least and the best paying per byte of those that wait pay; None: none waits."""
+        with self._reading() as connection:
+            ends = [
+                connection.scalar(select(pool.c.fee).order_by(*order).limit(1))
+                for order in (
+                    (pool.c.fee_rate, pool.c.id),
+                    (pool.c.fee_rate.desc(), pool.c.id.desc()),
+                )
+            ]
+        low, high = ends
+        return None if low is None or high is None else FeeRange(min(low, high), max(low, high))
 
     def nodes(self) -> list[NodeRow]:
         """Every known node, in the order first seen. Banned keys without a record are none."""

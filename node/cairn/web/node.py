@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from cairn.config import Config
 from cairn.consensus.crypto import decode_address, encode_address
 from cairn.ipc.client import IpcClient, ListenerUnavailable
 from cairn.ipc.messages import GetStatus, Problem, Refused, Reply, Request, Status
-from cairn.storage.answers import BlockSummary
+from cairn.storage.answers import BlockSummary, FeeRange
 from cairn.storage.engine import open_engine
 from cairn.storage.queries import Queries
 from cairn.web.events import EventHub
@@ -23,6 +24,7 @@ STATUS_SECONDS = 1.0
 STATUS_TIMEOUT_SECONDS = 1.0
 SUBMIT_TIMEOUT_SECONDS = 15.0
 _REMEMBERED_ADDRESSES = 8_192
+_REMEMBERED_FEE_RANGES = 1_024
 
 R = TypeVar("R", bound=Reply)
 
@@ -45,6 +47,7 @@ class WebNode:
         self._status: Status | None = None
         self._status_at = float("-inf")
         self._supply = (b"", 0)
+        self._fee_ranges: dict[bytes, FeeRange] = {}
         # An address is checked and written again and again: both are kept for a while.
         self.encode_address = lru_cache(_REMEMBERED_ADDRESSES)(self._encode_address)
         self.decode_address = lru_cache(_REMEMBERED_ADDRESSES)(self._decode_address)
@@ -79,6 +82,19 @@ class WebNode:
             supply = self.queries.supply()
             self._supply = (tip.hash, supply)
         return supply
+
+    def fee_ranges(self, blocks: Sequence[BlockSummary]) -> dict[bytes, FeeRange]:
+        """What the transactions of these active blocks pay, by block hash; without those that
+        have none. A block never changes, so each is read once.
+        """
+        known = self._fee_ranges
+        wanted = [each.hash for each in blocks if each.transaction_count]
+        unknown = [each for each in wanted if each not in known]
+        if unknown:
+            # A new dictionary: other threads may be reading the old one.
+            kept = known if len(known) < _REMEMBERED_FEE_RANGES else {}
+            self._fee_ranges = known = kept | self.queries.block_fees(unknown)
+        return {each: known[each] for each in wanted if each in known}
 
     def ask(self, request: Request, reply_type: type[R], timeout_seconds: float = 15.0) -> R:
         """The listener's reply of this type.

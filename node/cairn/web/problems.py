@@ -189,8 +189,20 @@ def install_problems(app: Flask) -> None:
         if isinstance(error, HTTPException) and error.code == 405:
             response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
         if _wants_page():
-            _make_page(response, code, detail, numbers)
+            _make_page(response, code, detail)
         return response
+
+
+_PAGE_HELP = {
+    "not-found": "What left the pool unmined, or is on a branch that lost, is not shown.",
+    "listener-unavailable": "The chain can still be read; sending works again once the listener is "
+    "back, which systemd or ./dev up sees to.",
+    "database-unavailable": "The node waits for its database and goes on by itself once it is "
+    "back. This page may be loaded again then.",
+    "internal-error": "Please tell the node's operator when this happened.",
+    "too-many-streams": "Close some of this node's pages.",
+}
+"""What a person may do about a problem, on its page."""
 
 
 def _wants_page() -> bool:
@@ -199,10 +211,14 @@ def _wants_page() -> bool:
     return request.accept_mimetypes.best_match([PROBLEM_TYPE, "text/html"]) == "text/html"
 
 
-def _make_page(response: Response, code: str, detail: str, numbers: dict[str, int | str]) -> None:
+def _make_page(response: Response, code: str, detail: str) -> None:
     response.set_data(
         render_template(
-            "problem.html", code=code, detail=detail, numbers=numbers, status=response.status_code
+            "problem.html",
+            code=code,
+            detail=detail,
+            help=_PAGE_HELP.get(code, ""),
+            status=response.status_code,
         )
     )
     response.content_type = "text/html; charset=utf-8"

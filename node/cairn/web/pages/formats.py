@@ -28,3 +28,22 @@ def as_text(data: str) -> str | None:
     except ValueError:
         return None
     return text if all(each.isprintable() or each == "\n" for each in text) else None
+
+
+def iso(timestamp: int) -> str:
+    """For `<time datetime>`; empty for a time that no calendar has."""
+    try:
+        return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
+SHORT_ENDS = 8
+"""Characters shown at either end of a shortened text."""
+
+
+def shorten(text: str) -> str:
+    """A hash, key or address by its ends; short ones whole."""
+    if len(text) <= 2 * SHORT_ENDS + 1:
+        return text
+    return f"{text[:SHORT_ENDS]}…{text[-SHORT_ENDS:]}"
