@@ -154,13 +154,3 @@ class NumberedReorganisation:
 
     number: int
     record: Reorganisation
-
-
-@dataclass(frozen=True, slots=True)
-class FeeBand:
-    """Waiting transactions whose fee rate lies in a range."""
-
-    low: int
-    """Base units per byte times 2^20; the band reaches to the next one's."""
-    transactions: int
-    size_bytes: int

@@ -4,7 +4,7 @@ Each question is a range of an index, or a few rows by key; lists go on from the
 never by counting rows off. One question sees one state of the database.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -41,7 +41,7 @@ from cairn.storage.node_store import select_nodes
 from cairn.storage.rows import read_header, read_status
 from cairn.storage.session import Session
 from cairn.storage.state import select_accounts
-from cairn.storage.tables import NETWORK_KEY, accounts, blocks, meta, pool, transactions
+from cairn.storage.tables import NETWORK_KEY, accounts, blocks, meta, nodes, pool, transactions
 
 MAX_ROWS = 2_000
 """No list is longer, whatever its caller asks."""
@@ -286,6 +286,32 @@ class Queries:
             rows = connection.execute(statement.order_by(*ordering).limit(_bounded(limit)))
             return [WaitingTransaction(*row) for row in rows]
 
+    def account_pool(
+        self, address: bytes, limit: int
+    ) -> tuple[list[WaitingTransaction], list[WaitingTransaction]]:
+        """What waits that an account sent, by sequence, and what waits to be sent to it by
+        others, largest first; at most `limit` each."""
+        sent = select(*_WAITING).where(pool.c.sender == address).order_by(pool.c.sequence)
+        largest = pool.c.amount.desc()
+        received = select(*_WAITING).where(pool.c.recipient == address).order_by(largest)
+        sides = []
+        with self._reading() as connection:
+            for statement in (sent, received):
+                rows = connection.execute(statement.limit(_bounded(limit)))
+                sides.append([WaitingTransaction(*row) for row in rows])
+        return sides[0], [each for each in sides[1] if each.sender != address]
+
+    def fee_bands(self, lows: Sequence[int]) -> list[int]:
+        """How many transactions wait at a fee rate from each of these to the next (rising, base
+        units per byte times 2^20); the last has no end. Counts all of the pool's index."""
+        ends = [pool.c.fee_rate < high for high in lows[1:]]
+        counts = []
+        for number, low in enumerate(lows):
+            band = select(func.count()).select_from(pool).where(pool.c.fee_rate >= low)
+            counts.append(band.where(*ends[number : number + 1]).scalar_subquery())
+        with self._reading() as connection:
+            return [int(count) for count in connection.execute(select(*counts)).one()]
+
     def pool_totals(self) -> PoolTotals:
         """How much waits, from an index alone."""
         statement = select(func.count(), func.sum(pool.c.size_bytes), func.min(pool.c.received_at))
@@ -310,6 +336,12 @@ class Queries:
         """Every known node, in the order first seen. Banned keys without a record are none."""
         with self._reading() as connection:
             return [row for row in select_nodes(connection) if row.record]
+
+    def node_count(self) -> int:
+        """How many nodes are known."""
+        statement = select(func.count()).select_from(nodes).where(func.length(nodes.c.record) > 0)
+        with self._reading() as connection:
+            return connection.scalar(statement) or 0
 
     def _beyond(
         self,
