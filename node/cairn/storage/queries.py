@@ -270,6 +270,17 @@ class Queries:
         with self._reading() as connection:
             return int(connection.scalar(select(func.sum(accounts.c.balance))) or 0)
 
+    def minted(self, block_hash: bytes, height: int, tip_height: int) -> int | None:
+        """By how much blocks above `height` up to `tip_height` changed the supply: rewards less
+        the fees they took. None when this block is not the active one at `height`."""
+        columns = (blocks.c.hash, blocks.c.height, blocks.c.coinbase_amount, blocks.c.fees)
+        statement = select(*columns).where(_IS_ACTIVE, blocks.c.height.between(height, tip_height))
+        with self._reading() as connection:
+            rows = connection.execute(statement.order_by(blocks.c.height)).all()
+        if len(rows) != tip_height - height + 1 or rows[0].hash != block_hash:
+            return None
+        return sum(int(row.coinbase_amount - row.fees) for row in rows[1:])
+
     # -- pool and nodes ----------------------------------------------------------------------
 
     def pool(

@@ -168,9 +168,7 @@ class BranchView(Model, frozen=True):
         Count | None, Meta(description="Of the active block it builds on; null: too deep to say.")
     ]
     fork_hash: Hash | None
-    depth: Annotated[
-        Count | None, Meta(description="Blocks of the active chain above the fork.")
-    ]
+    depth: Annotated[Count | None, Meta(description="Blocks of the active chain above the fork.")]
     blocks: Annotated[Count, Meta(description="Of the branch, at least.")]
     transactions: Count
     chain_work: Amount

@@ -1,5 +1,6 @@
 """What a reorganisation undid is kept with it, in one database transaction, on every database."""
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -68,13 +69,11 @@ def test_says_what_was_undone_and_what_became_of_it(node: ChainNode) -> None:
 @pytest.mark.parametrize("failing_call", range(1, 40, 4))
 def test_is_kept_with_the_move_or_not_at_all(make_node: MakeNode, failing_call: int) -> None:
     node = make_node()
-    first, second = branches_of(node)
+    _first, second = branches_of(node)
     node.offer(*second.blocks[1:3])
     node.failing.fail(failing_call)
-    try:
+    with contextlib.suppress(StorageUnavailable):
         node.offer(second.blocks[-1])
-    except StorageUnavailable:
-        pass
     node.failing.fail(0)
     node.restart()
     moved = node.chain.tip.hash == second.blocks[-1].hash
