@@ -51,8 +51,8 @@ def _headers(proof: ProofView, tip_height: int, node: WebNode) -> Iterator[str]:
         page = node.queries.headers(first, count)
         if len(page) != count or page[0][_PREVIOUS] != previous:
             raise ChainMovedError
-        if first <= proof.height < first + count:
-            if page[proof.height - first].hex() != proof.header:
-                raise ChainMovedError
+        place = proof.height - first
+        if 0 <= place < count and page[place].hex() != proof.header:
+            raise ChainMovedError
         previous = sha256d(page[-1])
         yield base64.b64encode(b"".join(page)).decode("ascii")
