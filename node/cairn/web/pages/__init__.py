@@ -5,7 +5,16 @@ from flask_bootstrap import Bootstrap5
 
 from cairn import __version__
 from cairn.web.node import this_node
-from cairn.web.pages import explorer, network, overview, reference, wallet
+from cairn.web.pages import (
+    address,
+    explorer,
+    network,
+    overview,
+    pool,
+    reference,
+    transaction,
+    wallet,
+)
 from cairn.web.pages.blueprint import pages
 from cairn.web.pages.formats import ago, as_text, iso, shorten, utc
 from cairn.web.views import coins
@@ -15,11 +24,12 @@ NAVIGATION = (
     ("/chain", "Blocks"),
     ("/pool", "Pool"),
     ("/nodes", "Nodes"),
+    ("/forks", "Forks"),
     ("/send", "Send"),
     ("/api", "API"),
 )
 """Path and name of what every page leads to."""
-PAGE_MODULES = (explorer, network, overview, reference, wallet)
+PAGE_MODULES = (address, explorer, network, overview, pool, reference, transaction, wallet)
 """Imported for the pages they add to `pages`."""
 
 
