@@ -189,9 +189,9 @@ class Devnet:
         self._say(f"data, logs and keys: {folder.path}")
         self._say(f"wallets with coins:  {folder.path / WALLETS}")
         self._say(f"operator's token:    {node.token_file}")
-        self._say(f"command line:        .venv/bin/cairn status --node {node.url}")
         if node.faucet_key is not None:
             self._say(f"faucet:              {node.url}/faucet")
+        self._say(f"command line:        .venv/bin/cairn status --node {node.url}")
         for each in self._nodes:
             self._say(f"{each.spec.name}  {each.spec.url}")
         count = len(self._nodes)

@@ -134,7 +134,7 @@ class RequestHandler:
         if self.miner.current() is None:
             return _refused("miner-unavailable", "no miner has reported in the last 15 s")
         self._publish(m.MineRequested(request.blocks))
-        return m.Done(f"asked the miner for {request.blocks} blocks")
+        return m.Done(f"asked the miner for {request.blocks} block{'s' * (request.blocks > 1)}")
 
     async def _get_status(self, _request: m.GetStatus) -> m.Reply:
         return self._status()
