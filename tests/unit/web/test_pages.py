@@ -54,7 +54,7 @@ def test_every_answer_carries_the_security_headers(client: FlaskClient):
     for path in ("/", "/api/v1/status", "/api/v1/nothing", "/static/js/send.js", "/nothing"):
         headers = client.get(path, buffered=True).headers
         policy = headers["Content-Security-Policy"]
-        assert "default-src 'self'" in policy
+        assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert headers["X-Content-Type-Options"] == "nosniff"

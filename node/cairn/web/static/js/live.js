@@ -34,7 +34,9 @@ async function refresh() {
   const names = wanted;
   wanted = new Set();
   timer = null;
-  const stale = parts().filter((part) => part.dataset.live.split(" ").some((each) => names.has(each)));
+  const stale = parts().filter((part) =>
+    part.dataset.live.split(" ").some((each) => names.has(each))
+  );
   if (!stale.length && source?.readyState === EventSource.OPEN) return;
   try {
     const response = await fetch(location.href, { headers: { Accept: "text/html" } });
