@@ -15,7 +15,9 @@ NAVIGATION = (
     ("/chain", "Blocks"),
     ("/pool", "Pool"),
     ("/nodes", "Nodes"),
-    ("/send", "Send"),
+    ("/wallet", "Wallet"),
+    ("/notarize", "Notarize"),
+    ("/verify", "Verify"),
     ("/api", "API"),
 )
 """Path and name of what every page leads to."""
