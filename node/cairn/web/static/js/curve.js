@@ -21,32 +21,51 @@ function inverse(value) {
 
 function power(base, exponent) {
   let result = 1n;
-  for (let bits = exponent, square = mod(base); bits; bits >>= 1n, square = square * square % P) {
+  let square = mod(base);
+  for (let bits = exponent; bits; bits >>= 1n) {
     if (bits & 1n) result = result * square % P;
+    square = square * square % P;
   }
   return result;
 }
 
-function add(p, q) {
+// Sums are made in Jacobian coordinates, [x/z², y/z³] as [x, y, z]: one inverse at the end.
+
+function doubled([x, y, z]) {
+  const zz = z * z % P;
+  const yy = y * y % P;
+  const slope = 3n * (x - zz) * (x + zz) % P;
+  const beta = x * yy % P;
+  const x3 = mod(slope * slope - 8n * beta);
+  return [x3, mod(slope * (4n * beta - x3) - 8n * yy * yy), mod(2n * y * z)];
+}
+
+function sum(p, q) {
   if (!p) return q;
-  if (!q) return p;
-  const same = p[0] === q[0];
-  if (same && p[1] !== q[1]) return null;
-  const slope = same
-    ? (3n * p[0] * p[0] - 3n) * inverse(2n * p[1])
-    : (q[1] - p[1]) * inverse(q[0] - p[0]);
-  const x = mod(slope * slope - p[0] - q[0]);
-  return [x, mod(slope * (p[0] - x) - p[1])];
+  const [zz1, zz2] = [p[2] * p[2] % P, q[2] * q[2] % P];
+  const [u1, u2] = [p[0] * zz2 % P, q[0] * zz1 % P];
+  const [s1, s2] = [p[1] * q[2] * zz2 % P, q[1] * p[2] * zz1 % P];
+  const [h, r] = [mod(u2 - u1), mod(s2 - s1)];
+  // Below the order, no partial sum meets the power of two that comes next, or its opposite.
+  const hh = h * h % P;
+  const hhh = h * hh % P;
+  const v = u1 * hh % P;
+  const x = mod(r * r - hhh - 2n * v);
+  return [x, mod(r * (v - x) - s1 * hhh), mod(p[2] * q[2] * h)];
 }
 
 /** `[x, y]` of a private number, 1 … ORDER - 1. */
 export function publicPoint(scalar) {
-  let sum = null;
-  let double = G;
-  for (let bits = scalar; bits; bits >>= 1n, double = add(double, double)) {
-    if (bits & 1n) sum = add(sum, double);
+  let total = null;
+  let power2 = [...G, 1n];
+  for (let bits = scalar; bits; bits >>= 1n) {
+    if (bits & 1n) total = sum(total, power2);
+    power2 = doubled(power2);
   }
-  return sum;
+  const [x, y, z] = total;
+  const once = inverse(z);
+  const twice = once * once % P;
+  return [x * twice % P, y * twice * once % P];
 }
 
 /** The 33 bytes (SEC1) of a point. */
