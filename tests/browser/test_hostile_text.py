@@ -79,7 +79,7 @@ def _fill_chain(node: WebTestNode) -> tuple[tuple[str, ...], str]:
 def _store_nodes(node: WebTestNode) -> None:
     """Rows that no record which the protocol takes can make: pages do not count on that."""
     plain = NodeRow(
-        curve_key="", record=b"", name="", url="http://127.0.0.1:1", publish="", request="",
+        curve_key="", record=b"\x00", name="", url="http://127.0.0.1:1", publish="", request="",
         address=make_key(5).address, version="", state="known", height=1, lag_milliseconds=1,
         score=0, banned_until=0, first_seen=1, last_seen=1,
     )  # fmt: skip
