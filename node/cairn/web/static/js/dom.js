@@ -45,7 +45,7 @@ export function fillFacts(list, rows) {
 /** Tells something in a box: kind is `danger`, `warning`, `info` or `success`; no text hides it. */
 export function tell(box, kind, ...content) {
   box.hidden = content.length === 0;
-  box.className = `alert alert-${kind}`;
+  box.className = `alert alert-${kind} my-3`;
   box.replaceChildren(...content);
 }
 

@@ -165,7 +165,7 @@ async function makeKey() {
 
 async function kept(name, words) {
   const forGood = await keepForGood();
-  const more = forGood ? "" : " The browser may clear it when it is short of space.";
+  const more = forGood ? "" : " The browser may clear its keys when it is short of space.";
   tell(told, "success", words + more);
   await reloadKeys(name);
   byId("keys-heading").focus();

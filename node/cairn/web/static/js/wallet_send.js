@@ -110,7 +110,7 @@ function showReview({ key, fields, bytes, left }) {
     ["Leaves the key", coins(fields.amount + fields.fee)],
     ["Left after it", coins(left)],
     ["Note", noteFact(fields.data)],
-    ["Number of the key's transactions", `${fields.sequence} before it`],
+    ["Sequence", `${fields.sequence}: so many transactions of the key come before it`],
     ["Dated", new Date(fields.timestamp * 1000).toISOString().replace(/\.\d+Z/, "Z")],
     ["Network", make("span", {}, network.name, " ", fact(network.id))],
   ]);
