@@ -1,78 +1,33 @@
 """What people come for, from page to page, on a network of three nodes that really runs."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import quote
 
 import pytest
-from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.conftest import DevNet
 from tests.browser.hostile import Watch
+from tests.browser.steps import (
+    PASSPHRASE,
+    SECONDS,
+    fill,
+    find,
+    have_key,
+    open_tool,
+    own_address,
+    says,
+    until,
+)
 from tests.support.polling import wait_until
 from tests.support.rest import RestApi
 
-SECONDS = 60
-PASSPHRASE = "correct horse battery staple"
 HOSTILE_NAME = "<img breach src=x onerror=alert(1)>'&quot;.txt"
-T = TypeVar("T")
 pytestmark = pytest.mark.timeout(240)
-
-
-def until(browser: Chrome, condition: Callable[[], T], what: str) -> T:
-    """Polls; parts of a page may be replaced under the hand that holds them."""
-
-    def quietly() -> T | None:
-        try:
-            return condition()
-        except WebDriverException:
-            return None
-
-    found = wait_until(
-        quietly, SECONDS, what, lambda: browser.find_element(By.TAG_NAME, "main").text
-    )
-    assert found is not None
-    return found
-
-
-def find(browser: Chrome, name: str) -> WebElement:
-    return browser.find_element(By.ID, name)
-
-
-def fill(browser: Chrome, **fields: str) -> None:
-    for name, text in fields.items():
-        element = find(browser, name.replace("_", "-"))
-        element.clear()
-        element.send_keys(text)
-
-
-def says(browser: Chrome, name: str, words: str) -> str:
-    """The text of an element once these words are in it."""
-    return until(
-        browser,
-        lambda: text if words in (text := find(browser, name).text) else "",
-        f"#{name} says {words!r}",
-    )
-
-
-def open_tool(browser: Chrome, url: str, box: str) -> None:
-    """A page that signs or checks, once its modules have set it up."""
-    browser.get(url)
-    until(browser, lambda: find(browser, box).get_attribute("data-ready") == "yes", "it is ready")
-
-
-def own_address(browser: Chrome, name: str) -> str:
-    """Of a key of the wallet page."""
-    link = f"#keys [data-name={name}] a.hash"
-    shown = until(browser, lambda: browser.find_element(By.CSS_SELECTOR, link), "the key shows")
-    return str(shown.get_attribute("title"))
 
 
 def make_key(browser: Chrome, name: str) -> str:
@@ -203,17 +158,8 @@ def _backup_opens_for_the_command(devnet: DevNet, backup: Path, address: str, tm
 def test_key_of_the_command_works_in_the_browser(
     browser: Chrome, resting: DevNet, tmp_path: Path
 ) -> None:
-    secret, file = tmp_path / "passphrase", tmp_path / "demo.pem"
-    secret.write_text(PASSPHRASE + "\n", encoding="utf-8")
-    resting.cairn("wallet", "export", "demo-06", "-o", str(file), "--passphrase-file", str(secret))
-    open_tool(browser, f"{resting.urls[1]}/wallet", "wallet")
-    find(browser, "open-import").click()
-    find(browser, "import-file").send_keys(str(file))
-    until(browser, lambda: find(browser, "import-secret").is_displayed(), "it asks for the phrase")
-    fill(browser, import_passphrase=PASSPHRASE, import_name="demo")
-    find(browser, "import-submit").click()
-    says(browser, "keys-told", "Imported demo")
-    assert own_address(browser, "demo") == resting.cairn("wallet", "show", "demo-06")["address"]
+    have_key(browser, resting, resting.urls[1], "demo-06", tmp_path)
+    assert own_address(browser, "demo-06") == resting.cairn("wallet", "show", "demo-06")["address"]
     payment = pay(browser, resting.cairn("wallet", "show", "demo-07")["address"])
     arrived(resting, 0, payment)
     mine(resting)
@@ -227,13 +173,13 @@ def test_file_is_notarized_and_verified(
     document = tmp_path / HOSTILE_NAME
     document.write_bytes(b"We agree.\n" * 5_000)
     url = resting.urls[0]
-    _have_key_with_coins(browser, resting, url, tmp_path)
+    have_key(browser, resting, url, "demo-08", tmp_path)
     watch = Watch(browser)
     try:
         open_tool(browser, f"{url}/notarize", "notarizing")
         find(browser, "file").send_keys(str(document))
         says(browser, "digest", "SHA-256")
-        Select(find(browser, "key")).select_by_value("notary")
+        Select(find(browser, "key")).select_by_value("demo-08")
         find(browser, "review").click()
         assert HOSTILE_NAME in says(browser, "review-facts", "SHA-256")
         assert watch.breaches() == []
@@ -249,19 +195,6 @@ def test_file_is_notarized_and_verified(
         watch.close()
     genesis = str(resting.data / "genesis.toml")
     resting.cairn("verify", str(document), str(proof), "--genesis", genesis)
-
-
-def _have_key_with_coins(browser: Chrome, devnet: DevNet, url: str, tmp: Path) -> None:
-    secret, file = tmp / "passphrase", tmp / "notary.pem"
-    secret.write_text(PASSPHRASE + "\n", encoding="utf-8")
-    devnet.cairn("wallet", "export", "demo-08", "-o", str(file), "--passphrase-file", str(secret))
-    open_tool(browser, f"{url}/wallet", "wallet")
-    find(browser, "open-import").click()
-    find(browser, "import-file").send_keys(str(file))
-    until(browser, lambda: find(browser, "import-secret").is_displayed(), "it asks for the phrase")
-    fill(browser, import_passphrase=PASSPHRASE, import_name="notary")
-    find(browser, "import-submit").click()
-    says(browser, "keys-told", "Imported notary")
 
 
 def _check_proof_in_page(
