@@ -348,9 +348,11 @@ class Blockchain:
             except RuleError as error:
                 raise BranchInvalidError(step.hash, error) from error
             connected.append(block)
-        self._move_pool(disconnected, connected, accounts, now)
-        returned = self._waiting_of(disconnected)
-        return ChainChange(fork, tuple(disconnected), tuple(connected), accounts, returned)
+        returned = self._move_pool(disconnected, connected, accounts, now)
+        change = ChainChange(fork, tuple(disconnected), tuple(connected), accounts, returned)
+        if disconnected:
+            self._store.record_reorganisation(change.record(self.tip, entry, now))
+        return change
 
     def _tell_step(self, done: int, steps: int) -> None:
         if done:  # one block alone is never abandoned
@@ -380,16 +382,14 @@ class Blockchain:
         connected: Sequence[Block],
         accounts: Mapping[bytes, Account],
         now: int,
-    ) -> None:
+    ) -> tuple[Transaction, ...]:
         mined = [transaction for block in connected for transaction in block.transactions]
         mined_ids = {transaction.id for transaction in mined}
-        returned = [
-            transaction
-            for transaction in in_chain_order(disconnected)
-            if transaction.id not in mined_ids
-        ]
+        undone = in_chain_order(disconnected)
+        returned = [transaction for transaction in undone if transaction.id not in mined_ids]
         change = self.pool.follow(accounts, mined, returned, now)
         self._store.change_pool(change.rows(), change.removed - mined_ids)
+        return tuple(each for each in returned if each.id in self.pool)
 
     def _waiting_of(self, blocks: Sequence[Block]) -> tuple[Transaction, ...]:
         return tuple(each for each in in_chain_order(blocks) if each.id in self.pool)

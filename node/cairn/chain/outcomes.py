@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from cairn.chain.store import BlockEntry
+from cairn.chain.store import BlockEntry, Reorganisation
 from cairn.consensus.block import Block
 from cairn.consensus.errors import RuleError
 from cairn.consensus.ledger import Account
@@ -44,6 +44,25 @@ class ChainChange:
     """The new states of all accounts it touched."""
     returned: tuple[Transaction, ...] = ()
     """Transactions of disconnected blocks that wait again: others may have forgotten them."""
+
+    def record(self, old_tip: BlockEntry, new_tip: BlockEntry, now: int) -> Reorganisation:
+        """What is kept of it when it undid blocks."""
+        undone = {each.id for block in self.disconnected for each in block.transactions}
+        mined = {each.id for block in self.connected for each in block.transactions}
+        return Reorganisation(
+            happened_at=now,
+            fork_height=self.fork.height,
+            fork_hash=self.fork.hash,
+            old_tip=old_tip.hash,
+            new_tip=new_tip.hash,
+            old_work=old_tip.chain_work,
+            new_work=new_tip.chain_work,
+            blocks_undone=len(self.disconnected),
+            blocks_connected=len(self.connected),
+            transactions_undone=len(undone),
+            transactions_mined_again=len(undone & mined),
+            transactions_returned=len(self.returned),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,30 @@ class PoolRow:
     """Seconds since the epoch, by this node's clock."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reorganisation:
+    """A move of the tip that undid blocks."""
+
+    happened_at: int
+    """Seconds since the epoch, by this node's clock."""
+    fork_height: int
+    """Of the last block that both branches share."""
+    fork_hash: bytes
+    old_tip: bytes
+    new_tip: bytes
+    old_work: int
+    """Of the chain up to the old tip; below 2^256, as the next."""
+    new_work: int
+    blocks_undone: int
+    blocks_connected: int
+    transactions_undone: int
+    """In the undone blocks together; of these"""
+    transactions_mined_again: int
+    """are in the connected blocks too,"""
+    transactions_returned: int
+    """wait in the pool again. The others can no longer be mined, or found no room."""
+
+
 class ChainStore(Protocol):
     """Blocks, accounts and waiting transactions in a database with transactions.
 
@@ -121,6 +145,9 @@ class ChainStore(Protocol):
     def disconnect_block(self, block: Block, accounts: Mapping[bytes, Account]) -> None:
         """Takes the tip off the active chain: status STORED, its transactions no longer
         indexed, these accounts' earlier values saved (all-zero accounts removed)."""
+
+    def record_reorganisation(self, record: Reorganisation) -> None:
+        """Keeps what a move of the tip undid, and forgets the oldest of many."""
 
     def mined_ids(self, ids: Collection[bytes]) -> set[bytes]:
         """Which of these transaction ids are in the active chain."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cairn.chain.store import BlockStatus
+from cairn.chain.store import BlockStatus, Reorganisation
 from cairn.consensus.block import Header
 from cairn.consensus.ledger import Account
 
@@ -121,3 +121,36 @@ class AccountSummary:
     def pending_balance(self) -> int:
         """The balance once all that waits is mined."""
         return self.confirmed.balance - self.pending_sent + self.pending_received
+
+
+@dataclass(frozen=True, slots=True)
+class SideBranch:
+    """Stored blocks outside the active chain, up to one that none builds on."""
+
+    tip: bytes
+    status: BlockStatus
+    """Of the tip."""
+    height: int
+    """Of the tip."""
+    chain_work: int
+    """Of the chain up to the tip."""
+    last_received_at: int
+    """When the tip was stored; seconds since the epoch, by this node's clock, as the next."""
+    first_received_at: int
+    blocks: int
+    """From the fork on; when `fork_height` is None, at least so many."""
+    transactions: int
+    """In these blocks."""
+    fork_height: int | None
+    """Of the active block it builds on; None when that lies too deep to be looked for."""
+    fork_hash: bytes | None
+    fork_work: int | None
+    """Of the chain up to there."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedReorganisation:
+    """A kept reorganisation and its number, which only grows."""
+
+    number: int
+    record: Reorganisation

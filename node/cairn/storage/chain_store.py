@@ -6,11 +6,11 @@ from contextlib import AbstractContextManager
 from sqlalchemy import Engine, Row, Select, and_, delete, func, literal, or_, select, update
 
 from cairn.chain.pool import fee_rate
-from cairn.chain.store import BlockEntry, BlockStatus, PoolRow
+from cairn.chain.store import BlockEntry, BlockStatus, PoolRow, Reorganisation
 from cairn.consensus.block import Block
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account, total_fees
 from cairn.consensus.transaction import decode_transaction
-from cairn.storage import dialect
+from cairn.storage import dialect, journal
 from cairn.storage.errors import DatabaseInUseError, StorageError
 from cairn.storage.rows import read_header, read_status
 from cairn.storage.session import Session
@@ -295,6 +295,11 @@ class SqlChainStore:
         with self.session.writing() as connection:
             dialect.upsert_rows(connection, accounts, rows)
             dialect.delete_in(connection, accounts.c.address, emptied)
+
+    def record_reorganisation(self, record: Reorganisation) -> None:
+        """Keeps what a move of the tip undid, and forgets the oldest of many."""
+        with self.session.writing() as connection:
+            journal.write(connection, record)
 
     def mined_ids(self, ids: Collection[bytes]) -> set[bytes]:
         """Which of these transaction ids are in the active chain."""

@@ -4,7 +4,7 @@ Each question is a range of an index, or a few rows by key; lists go on from the
 never by counting rows off. One question sees one state of the database.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,21 +25,23 @@ from sqlalchemy import (
 from cairn.chain.node_store import NodeRow
 from cairn.chain.store import BlockStatus
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account
-from cairn.storage import dialect
+from cairn.storage import branches, dialect, journal
 from cairn.storage.answers import (
     AccountSummary,
     BlockSummary,
     FeeRange,
     MinedTransaction,
+    NumberedReorganisation,
     PoolOrder,
     PoolTotals,
+    SideBranch,
     WaitingTransaction,
 )
 from cairn.storage.node_store import select_nodes
 from cairn.storage.rows import read_header, read_status
 from cairn.storage.session import Session
 from cairn.storage.state import select_accounts
-from cairn.storage.tables import NETWORK_KEY, accounts, blocks, meta, pool, transactions
+from cairn.storage.tables import NETWORK_KEY, accounts, blocks, meta, nodes, pool, transactions
 
 MAX_ROWS = 2_000
 """No list is longer, whatever its caller asks."""
@@ -158,6 +160,16 @@ class Queries:
         with self._reading() as connection:
             return [_summary(*row) for row in connection.execute(statement)]
 
+    def side_branches(self, before: tuple[int, bytes] | None, limit: int) -> list[SideBranch]:
+        """Branches that are not followed; `before` is the (height, tip) of the last one seen."""
+        with self._reading() as connection:
+            return branches.read(connection, before, _bounded(limit))
+
+    def reorganisations(self, before: int | None, limit: int) -> list[NumberedReorganisation]:
+        """What moves of the tip undid, newest first; `before` is the last number seen."""
+        with self._reading() as connection:
+            return journal.read(connection, before, _bounded(limit))
+
     # -- transactions ------------------------------------------------------------------------
 
     def transaction(self, transaction_id: bytes) -> MinedTransaction | WaitingTransaction | None:
@@ -258,6 +270,17 @@ class Queries:
         with self._reading() as connection:
             return int(connection.scalar(select(func.sum(accounts.c.balance))) or 0)
 
+    def minted(self, block_hash: bytes, height: int, tip_height: int) -> int | None:
+        """By how much blocks above `height` up to `tip_height` changed the supply: rewards less
+        the fees they took. None when this block is not the active one at `height`."""
+        columns = (blocks.c.hash, blocks.c.height, blocks.c.coinbase_amount, blocks.c.fees)
+        statement = select(*columns).where(_IS_ACTIVE, blocks.c.height.between(height, tip_height))
+        with self._reading() as connection:
+            rows = connection.execute(statement.order_by(blocks.c.height)).all()
+        if len(rows) != tip_height - height + 1 or rows[0].hash != block_hash:
+            return None
+        return sum(int(row.coinbase_amount - row.fees) for row in rows[1:])
+
     # -- pool and nodes ----------------------------------------------------------------------
 
     def pool(
@@ -273,6 +296,32 @@ class Queries:
         with self._reading() as connection:
             rows = connection.execute(statement.order_by(*ordering).limit(_bounded(limit)))
             return [WaitingTransaction(*row) for row in rows]
+
+    def account_pool(
+        self, address: bytes, limit: int
+    ) -> tuple[list[WaitingTransaction], list[WaitingTransaction]]:
+        """What waits that an account sent, by sequence, and what waits to be sent to it by
+        others, largest first; at most `limit` each."""
+        sent = select(*_WAITING).where(pool.c.sender == address).order_by(pool.c.sequence)
+        largest = pool.c.amount.desc()
+        received = select(*_WAITING).where(pool.c.recipient == address).order_by(largest)
+        sides = []
+        with self._reading() as connection:
+            for statement in (sent, received):
+                rows = connection.execute(statement.limit(_bounded(limit)))
+                sides.append([WaitingTransaction(*row) for row in rows])
+        return sides[0], [each for each in sides[1] if each.sender != address]
+
+    def fee_bands(self, lows: Sequence[int]) -> list[int]:
+        """How many transactions wait at a fee rate from each of these to the next (rising, base
+        units per byte times 2^20); the last has no end. Counts all of the pool's index."""
+        ends = [pool.c.fee_rate < high for high in lows[1:]]
+        counts = []
+        for number, low in enumerate(lows):
+            band = select(func.count()).select_from(pool).where(pool.c.fee_rate >= low)
+            counts.append(band.where(*ends[number : number + 1]).scalar_subquery())
+        with self._reading() as connection:
+            return [int(count) for count in connection.execute(select(*counts)).one()]
 
     def pool_totals(self) -> PoolTotals:
         """How much waits, from an index alone."""
@@ -298,6 +347,12 @@ class Queries:
         """Every known node, in the order first seen. Banned keys without a record are none."""
         with self._reading() as connection:
             return [row for row in select_nodes(connection) if row.record]
+
+    def node_count(self) -> int:
+        """How many nodes are known."""
+        statement = select(func.count()).select_from(nodes).where(func.length(nodes.c.record) > 0)
+        with self._reading() as connection:
+            return connection.scalar(statement) or 0
 
     def _beyond(
         self,

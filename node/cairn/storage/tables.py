@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The newest migration, known without loading Alembic."""
 
 MAX_INTEGER = 2**63 - 1
@@ -175,3 +175,25 @@ meta = Table(
     **_MYSQL,
 )
 """Single facts about this database, such as the network it belongs to."""
+
+reorganisations = Table(
+    "reorganisations",
+    metadata,
+    Column("number", BigInteger, nullable=False, autoincrement=False),
+    Column("happened_at", BigInteger, nullable=False),
+    Column("fork_height", BigInteger, nullable=False),
+    Column("fork_hash", _fixed(32), nullable=False),
+    Column("old_tip", _fixed(32), nullable=False),
+    Column("new_tip", _fixed(32), nullable=False),
+    Column("old_work", _fixed(32), nullable=False),
+    Column("new_work", _fixed(32), nullable=False),
+    Column("blocks_undone", Integer, nullable=False),
+    Column("blocks_connected", Integer, nullable=False),
+    Column("transactions_undone", Integer, nullable=False),
+    Column("transactions_mined_again", Integer, nullable=False),
+    Column("transactions_returned", Integer, nullable=False),
+    PrimaryKeyConstraint("number"),
+    **_MYSQL,
+)
+"""The last moves of the tip that undid blocks, numbered from 1; the fields of
+`cairn.chain.store.Reorganisation`. A journal: no block tells what this node once followed."""

@@ -34,6 +34,19 @@ def pool_cursor(text: str | None, order: PoolOrder) -> tuple[int | bytes, int | 
     return _number(first), _bytes(second, HASH_BYTES)
 
 
+def fork_cursor(text: str | None) -> tuple[int, bytes] | None:
+    """Height and hash of a branch's tip."""
+    if text is None:
+        return None
+    height, tip = _split(text)
+    return _number(height), _bytes(tip, HASH_BYTES)
+
+
+def number_cursor(text: str | None) -> int | None:
+    """A number by itself."""
+    return None if text is None else _number(text)
+
+
 def _split(text: str) -> tuple[str, str]:
     first, separator, second = text.partition("-")
     if not separator:

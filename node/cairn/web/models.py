@@ -155,6 +155,68 @@ class ProofView(Model, frozen=True):
     network_id: Hash
 
 
+class BranchView(Model, frozen=True):
+    """Stored blocks outside the active chain, up to a tip that none builds on."""
+
+    tip: Hash
+    height: Annotated[Count, Meta(description="Of the tip.")]
+    status: Annotated[
+        Literal["valid", "invalid"],
+        Meta(description="invalid: a block of it broke a rule when it was followed."),
+    ]
+    fork_height: Annotated[
+        Count | None, Meta(description="Of the active block it builds on; null: too deep to say.")
+    ]
+    fork_hash: Hash | None
+    depth: Annotated[Count | None, Meta(description="Blocks of the active chain above the fork.")]
+    blocks: Annotated[Count, Meta(description="Of the branch, at least.")]
+    transactions: Count
+    chain_work: Amount
+    branch_work: Annotated[Amount | None, Meta(description="Above the fork.")]
+    active_work: Annotated[
+        Amount | None, Meta(description="Of the active chain above the same fork.")
+    ]
+    first_received_at: Time
+    last_received_at: Time
+
+
+class BranchPage(Model, frozen=True):
+    """Branches that are not followed, the highest tips first."""
+
+    items: list[BranchView]
+    next: Cursor
+
+
+class ReorganisationView(Model, frozen=True):
+    """A move of the tip that undid blocks."""
+
+    number: Count
+    happened_at: Time
+    fork_height: Count
+    fork_hash: Hash
+    old_tip: Hash
+    new_tip: Hash
+    old_height: Count
+    new_height: Count
+    old_work: Amount
+    new_work: Amount
+    blocks_undone: Count
+    blocks_connected: Count
+    transactions_undone: Count
+    transactions_mined_again: Annotated[Count, Meta(description="Of the undone.")]
+    transactions_returned: Annotated[Count, Meta(description="Of the undone, to the pool.")]
+    transactions_dropped: Annotated[
+        Count, Meta(description="Of the undone: the new branch excludes them, or the pool is full.")
+    ]
+
+
+class ReorganisationPage(Model, frozen=True):
+    """The last reorganisations, newest first. A node keeps 1,000."""
+
+    items: list[ReorganisationView]
+    next: Cursor
+
+
 # -- accounts ---------------------------------------------------------------------------------
 
 

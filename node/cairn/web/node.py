@@ -18,8 +18,12 @@ from cairn.storage.queries import Queries
 from cairn.web.attempts import Attempts
 from cairn.web.events import EventHub
 from cairn.web.problems import ApiProblem
+from cairn.web.remembered import Remembered
 
 EXTENSION = "cairn"
+FEE_BANDS = tuple(rate << 20 for rate in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000))
+"""Where the bands of fee rates begin, base units per byte times 2^20."""
+_FOLLOWED_BLOCKS = 100
 STATUS_SECONDS = 1.0
 """How old the listener's status may be."""
 STATUS_TIMEOUT_SECONDS = 1.0
@@ -49,7 +53,9 @@ class WebNode:
         self._lock = threading.Lock()
         self._status: Status | None = None
         self._status_at = float("-inf")
-        self._supply = (b"", 0)
+        self._supply: tuple[bytes, int, int] | None = None
+        self.pool_totals = Remembered(self.queries.pool_totals)
+        self.fee_bands = Remembered(lambda: self.queries.fee_bands(FEE_BANDS))
         self._fee_ranges: dict[bytes, FeeRange] = {}
         # An address is checked and written again and again: both are kept for a while.
         self.encode_address = lru_cache(_REMEMBERED_ADDRESSES)(self._encode_address)
@@ -88,12 +94,24 @@ class WebNode:
         self._status_at = float("-inf")
 
     def supply(self, tip: BlockSummary) -> int:
-        """The sum of all balances; counted once for each tip, as that reads every account."""
-        counted, supply = self._supply
-        if counted != tip.hash:
-            supply = self.queries.supply()
-            self._supply = (tip.hash, supply)
+        """The sum of all balances. Counting reads every account, so it is followed from block to
+        block."""
+        counted = self._supply
+        if counted is not None and counted[0] == tip.hash:
+            return counted[2]
+        supply = self._followed_supply(tip)
+        self._supply = (tip.hash, tip.height, supply)
         return supply
+
+    def _followed_supply(self, tip: BlockSummary) -> int:
+        """From the last count on by what the few blocks since then paid, else counted."""
+        if self._supply is not None:
+            counted, height, supply = self._supply
+            if 0 < tip.height - height <= _FOLLOWED_BLOCKS:
+                minted = self.queries.minted(counted, height, tip.height)
+                if minted is not None:
+                    return supply + minted
+        return self.queries.supply()
 
     def fee_ranges(self, blocks: Sequence[BlockSummary]) -> dict[bytes, FeeRange]:
         """What the transactions of these active blocks pay, by block hash; without those that

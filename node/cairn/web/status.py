@@ -30,7 +30,7 @@ def status_view(node: WebNode) -> StatusView:
         raise ApiProblem("database-unavailable", "the listener has not made the genesis block yet")
     listener = node.listener_status()
     params = node.params
-    pool = node.queries.pool_totals()
+    pool = node.pool_totals.get()
     return StatusView(
         name=node.config.node.name,
         network=params.name,
@@ -46,7 +46,7 @@ def status_view(node: WebNode) -> StatusView:
         transactions=tip.chain_transactions,
         supply=str(node.supply(tip)),
         pool=PoolTotals(transactions=pool.transactions, bytes=pool.size_bytes),
-        peers=PeerCounts(known=len(node.queries.nodes()), connected=connected_peers(listener)),
+        peers=PeerCounts(known=node.queries.node_count(), connected=connected_peers(listener)),
         sync_state=_sync_state(listener),
         best_peer_height=listener.best_peer_height if listener else 0,
         listener="running" if listener else "unavailable",

@@ -84,7 +84,7 @@ def test_search_goes_where_the_text_points(client: FlaskClient, node: WebTestNod
     block = json.loads(client.get("/api/v1/blocks/1").data)
     transaction, address = block["transactions"][0]["id"], node.address(make_key(0))
     for text, target in [
-        ("1", "/block/1"),
+        ("1", f"/block/{block['hash']}"),
         (block["hash"], f"/block/{block['hash']}"),
         (transaction, f"/transaction/{transaction}"),
         (address, f"/address/{address}"),

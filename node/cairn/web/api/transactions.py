@@ -99,20 +99,25 @@ def get_proof(id: str) -> Answer:  # noqa: A002 - as the path names it
 
     It verifies offline with the genesis file and the headers (`GET /headers`).
     """
-    return proof_view(id, this_node())
+    node = this_node()
+    return proof_view(mined_transaction(id, node), node)
 
 
-def proof_view(text: str, node: WebNode) -> ProofView:
-    """The proof of a mined transaction. Raises ApiProblem."""
-    transaction_id = hex_bytes(text, "id", length=HASH_BYTES)
-    found = node.queries.transaction(transaction_id)
+def mined_transaction(text: str, node: WebNode) -> MinedTransaction:
+    """The transaction of the active chain with this id (hex). Raises ApiProblem."""
+    found = node.queries.transaction(hex_bytes(text, "id", length=HASH_BYTES))
     if not isinstance(found, MinedTransaction):
         where = "is not in the chain" if found is None else "still waits for a block"
         raise ApiProblem("not-found", f"transaction {text} {where}")
+    return found
+
+
+def proof_view(found: MinedTransaction, node: WebNode) -> ProofView:
+    """The proof of a mined transaction. Raises ApiProblem."""
     block = load_block(find_block(found.block_hash.hex(), node), node)
     proof = build_proof(block, found.position)
     return ProofView(
-        transaction_id=text,
+        transaction_id=found.id.hex(),
         transaction=proof.transaction.hex(),
         height=proof.height,
         block_hash=block.hash.hex(),

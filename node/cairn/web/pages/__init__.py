@@ -6,13 +6,16 @@ from flask_bootstrap import Bootstrap5
 from cairn import __version__
 from cairn.web.node import this_node
 from cairn.web.pages import (
+    address,
     explorer,
     faucet,
     network,
     operator,
     operator_actions,
     overview,
+    pool,
     reference,
+    transaction,
     wallet,
 )
 from cairn.web.pages.blueprint import pages
@@ -24,6 +27,7 @@ NAVIGATION = (
     ("/chain", "Blocks"),
     ("/pool", "Pool"),
     ("/nodes", "Nodes"),
+    ("/forks", "Forks"),
     ("/send", "Send"),
     ("/api", "API"),
     ("/operator", "Operator"),
@@ -31,13 +35,16 @@ NAVIGATION = (
 """Path and name of what every page leads to."""
 FAUCET_NAVIGATION = (("/faucet", "Faucet"),)
 PAGE_MODULES = (
+    address,
     explorer,
     faucet,
     network,
     operator,
     operator_actions,
     overview,
+    pool,
     reference,
+    transaction,
     wallet,
 )
 """Imported for the pages they add to `pages`."""

@@ -1,21 +1,17 @@
-"""Blocks, transactions, addresses and the pool; and the search for them."""
+"""Blocks, and the search for what the ledger holds."""
 
 from flask import Response, render_template, request
 
 from cairn.consensus.encoding import HASH_BYTES
 from cairn.consensus.errors import RuleError
 from cairn.consensus.proof_of_work import bits_to_target, work_of
-from cairn.storage.answers import PoolOrder
-from cairn.web.api.accounts import history_page
 from cairn.web.api.chain import BEFORE, block_page
-from cairn.web.api.pool import pool_page
-from cairn.web.api.routing import CURSOR, Parameter
+from cairn.web.api.routing import Parameter
 from cairn.web.node import WebNode, this_node
 from cairn.web.pages.blueprint import pages, see_other
 from cairn.web.pages.charts import hashes
 from cairn.web.problems import ApiProblem
 from cairn.web.views import (
-    account_view,
     block_view,
     find_block,
     find_transaction,
@@ -60,30 +56,6 @@ def block(reference: str) -> str:
             mined_view(each, tip, node) for each in mined if each.block_hash == found.hash
         ],
     )
-
-
-@pages.get("/transaction/<id>")
-def transaction(id: str) -> str:  # noqa: A002 - as the path names it
-    """One transaction."""
-    return render_template("transaction.html", transaction=find_transaction(id, this_node()))
-
-
-@pages.get("/address/<address>")
-def address(address: str) -> str:
-    """An account's balance and history."""
-    node = this_node()
-    return render_template(
-        "address.html",
-        account=account_view(address, node),
-        history=history_page(address, CURSOR.text(), PAGE_TRANSACTIONS, node),
-    )
-
-
-@pages.get("/pool")
-def pool() -> str:
-    """What waits for a block."""
-    page = pool_page(PoolOrder.FEE_RATE, CURSOR.text(), PAGE_TRANSACTIONS, this_node())
-    return render_template("pool.html", page=page)
 
 
 @pages.get("/search")

@@ -1,0 +1,54 @@
+"""A value that costs time to ask for, asked for seldom enough that nobody waits for it."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_CHEAP_SECONDS = 0.005
+"""What takes no longer is asked for every time."""
+_SHARE = 20
+"""A value is kept for so many times what it took: at most a twentieth of the time is spent."""
+_MAX_AGE_SECONDS = 30.0
+"""An older one is not shown: who asks after a pause waits once."""
+
+
+class Remembered(Generic[T]):
+    """The last answer of a question. Safe for threads."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._found: tuple[T] | None = None
+        self._at = 0.0
+        self._took = 0.0
+
+    def get(self) -> T:
+        """A value at most 30 s old, and fresh where that is cheap. Raises what asking raises."""
+        found, age = self._found, time.monotonic() - self._at
+        if found is None or self._took <= _CHEAP_SECONDS or age > _MAX_AGE_SECONDS:
+            return self._ask_now()
+        if age > self._took * _SHARE and self._lock.acquire(blocking=False):
+            threading.Thread(target=self._ask_again, name="remembered", daemon=True).start()
+        return found[0]
+
+    def _ask_now(self) -> T:
+        began = time.monotonic()
+        value = self._ask()
+        self._keep(value, began)
+        return value
+
+    def _ask_again(self) -> None:
+        try:
+            self._ask_now()
+        except Exception:  # noqa: BLE001 - whoever asks once the value is too old is told
+            self._at = 0.0
+        finally:
+            self._lock.release()
+
+    def _keep(self, value: T, began: float) -> None:
+        self._took = time.monotonic() - began
+        self._at = time.monotonic()
+        self._found = (value,)
