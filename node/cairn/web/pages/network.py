@@ -14,7 +14,7 @@ from cairn.web.pages.blueprint import pages
 from cairn.web.pages.nodemap import draw_nodes
 from cairn.web.views import tip_height
 
-PAGE_NODES = 100
+PAGE_NODES = 50
 PAGE_BRANCHES = 20
 PAGE_REORGANISATIONS = 20
 BEFORE = Parameter("before", "The number of the last reorganisation seen.")
