@@ -38,6 +38,9 @@ def checks() -> list[tuple[str, list[str]]]:
         ("yamllint", [str(_TOOLS / "yamllint"), "--strict", "."]),
         ("shellcheck", [str(_TOOLS / "shellcheck"), *shell_scripts()]),
     ]
+    deno = str(_TOOLS / "deno")
+    found.append(("deno lint", [deno, "lint", "--quiet"]))
+    found.append(("deno fmt", [deno, "fmt", "--quiet", "--check"]))
     if (ROOT / "playbooks").is_dir():
         found.append(("ansible-lint", [str(_TOOLS / "ansible-lint"), "--offline", "--nocolor"]))
     return found

@@ -1,13 +1,22 @@
-"""A headless browser (Debian's Chromium and its driver), and a node for it to look at."""
+"""A headless browser (Debian's Chromium and its driver), and nodes for it to look at."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+from tests.browser.screens import FOLDER as SCREENSHOTS
 from tests.support.builders import COIN, make_key
+from tests.support.devnet import DevUp, free_base_port
 from tests.support.gunicorn import running_gunicorn
 from tests.support.network import free_ports
 from tests.support.web import WebTestNode
@@ -16,8 +25,22 @@ ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-extensions", "--no-default-browser-check", "--window-size=1280,900",
+    "--hide-scrollbars",
 )  # fmt: skip
 NOTE = "<img src=x onerror=alert(1)> & “quotes”"
+NODES = 3
+_REFUSALS = "pages of this test answer with 4xx, which browsers log as an error"
+_OWN_SCHEMES = ("about", "blob", "chrome", "data")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"refusals: {_REFUSALS}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if SCREENSHOTS.is_dir():
+        count = len(list(SCREENSHOTS.glob("*.png")))
+        terminalreporter.write_line(f"{count} screenshots of the pages are in {SCREENSHOTS}")
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +65,72 @@ def url(node: WebTestNode) -> Iterator[str]:
         yield api.url
 
 
+class DevNet:
+    """The development network as `./dev up` starts it: three nodes that mine by themselves."""
+
+    def __init__(self, data: Path, base_port: int) -> None:
+        self.data = data
+        self.urls = [f"http://127.0.0.1:{base_port + 10 * number}" for number in range(NODES)]
+
+    @property
+    def operator_token(self) -> str:
+        """Of the first node."""
+        return (self.data / "node-0" / "operator.token").read_text(encoding="utf-8").strip()
+
+    def cairn(self, *words: str, node: int = 0) -> Any:
+        """What the `cairn` command answers, as JSON; its wallets are the demo wallets."""
+        program = Path(sys.executable).parent / "cairn"
+        environment = {
+            **os.environ,
+            "CAIRN_URL": self.urls[node],
+            "CAIRN_WALLET_DIR": str(self.data / "wallets"),
+        }
+        done = subprocess.run(
+            [str(program), *words, "--json"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+    def send(self, sender: str, recipient: str, *words: str) -> str:
+        """Sends from a demo wallet; the transaction's id."""
+        answer = self.cairn("send", "--from", sender, "--to", recipient, "--yes", *words)
+        return str(answer["id"])
+
+
+@pytest.fixture(scope="session")
+def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevNet]:
+    """One for all tests."""
+    data = tmp_path_factory.mktemp("devnet") / "net"
+    base_port = free_base_port(NODES)
+    run = DevUp(data, "--nodes", str(NODES), base_port=base_port)
+    try:
+        run.wait_line(r"^ready")
+        yield DevNet(data, base_port)
+    finally:
+        run.stop()
+
+
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """One for all tests: starting it takes seconds. Its profile is its own."""
     profile = tmp_path_factory.mktemp("profile")
+    downloads = tmp_path_factory.mktemp("downloads")
     options = ChromeOptions()
     for argument in (*ARGUMENTS, f"--user-data-dir={profile}"):
         options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     programs = [shutil.which("chromium"), shutil.which("chromedriver")]
     assert all(programs), "this test needs Debian's packages chromium and chromium-driver"
     options.binary_location = str(programs[0])
     driver = Chrome(options, Service(str(programs[1])))
+    driver.downloads = downloads  # type: ignore[attr-defined]
     try:
         yield driver
     finally:
@@ -62,9 +139,39 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 
 @pytest.fixture
-def browser(chromium: Chrome) -> Iterator[Chrome]:
-    """The browser. After the test its console must hold no error."""
+def downloads(chromium: Chrome) -> Path:
+    """Where the browser puts what it is given; empty at first."""
+    folder: Path = chromium.downloads  # type: ignore[attr-defined]
+    for file in folder.iterdir():
+        file.unlink()
+    return folder
+
+
+@pytest.fixture
+def browser(chromium: Chrome, request: pytest.FixtureRequest) -> Iterator[Chrome]:
+    """The browser. After the test its console must hold no error, a breach of the pages'
+    content policy being one, and it must have asked nobody but the nodes under test.
+    """
+    chromium.get_log("performance")
+    chromium.get_log("browser")
     yield chromium
     errors = [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]
+    asked = _asked_origins(chromium)
     chromium.get("about:blank")
+    if request.node.get_closest_marker("refusals"):
+        errors = [entry for entry in errors if "the server responded with" not in entry["message"]]
     assert not errors, errors
+    strangers = {origin for origin in asked if urlsplit(origin).hostname != "127.0.0.1"}
+    assert not strangers, strangers
+
+
+def _asked_origins(chromium: Chrome) -> set[str]:
+    """Scheme, host and port of every request since the log was read last."""
+    origins = set()
+    for entry in chromium.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            parts = urlsplit(message["params"]["request"]["url"])
+            if parts.scheme not in _OWN_SCHEMES:
+                origins.add(f"{parts.scheme}://{parts.netloc}")
+    return origins

@@ -5,107 +5,25 @@ in its environment, so that the test finds every process that it may have left b
 """
 
 import os
-import queue
-import re
-import secrets
 import signal
 import socket
-import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.devnet import STOP_SECONDS, DevUp, free_base_port, is_free
 from tests.support.mariadb import PrivateMariaDB
-from tests.support.network import free_ports
 from tests.support.polling import wait_until
 from tests.support.rest import RestApi
 
-ROOT = Path(__file__).parents[2]
-READY_SECONDS = 90
-STOP_SECONDS = 15
-MARK = "DEVNET_TEST_MARK"
-
 pytestmark = pytest.mark.timeout(180)
-
-
-class DevUp:
-    """One run of `./dev up`."""
-
-    def __init__(self, data: Path, *arguments: str, base_port: int) -> None:
-        self.mark = secrets.token_hex(16)
-        self.lines: list[str] = []
-        self._queue: queue.Queue[str | None] = queue.Queue()
-        command = [str(ROOT / "dev"), "up", "--data", str(data), "--base-port", str(base_port)]
-        self.process = subprocess.Popen(
-            [*command, *arguments],
-            env={**os.environ, MARK: self.mark},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    @property
-    def output(self) -> str:
-        """All it said so far."""
-        return "\n".join(self.lines)
-
-    def wait_line(self, pattern: str, timeout_seconds: float = READY_SECONDS) -> str:
-        """The first line, from the next one on, that matches."""
-
-        def found() -> str:
-            while not self._queue.empty():
-                line = self._queue.get()
-                if line is None:
-                    raise AssertionError(f"it ended before it said {pattern!r}:\n{self.output}")
-                if re.search(pattern, line):
-                    return line
-            return ""
-
-        return wait_until(found, timeout_seconds, f"it says {pattern!r}", lambda: self.output)
-
-    def wait_end(self, timeout_seconds: float = STOP_SECONDS) -> int:
-        """Its exit code, once it ended."""
-        code = self.process.wait(timeout_seconds)
-        self._reader.join(timeout_seconds)
-        return code
-
-    def descendants(self) -> dict[int, str]:
-        """Every process on this machine that bears the mark: pid to command line."""
-        wanted = f"{MARK}={self.mark}".encode()
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    words = (entry / "cmdline").read_bytes().split(b"\0")
-                    found[int(entry.name)] = b" ".join(words).decode(errors="replace")
-            except OSError:
-                continue  # ended meanwhile, or another user's
-        return found
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            self._queue.put(line.rstrip("\n"))
-        self.process.stdout.close()
-        self._queue.put(None)
 
 
 @pytest.fixture
 def base_port() -> int:
     """So that this port, and those of two nodes after it, are free."""
-    while True:
-        port = free_ports(1)[0]
-        if all(_is_free(port + 10 * node + i) for node in range(2) for i in range(3)):
-            return port
+    return free_base_port(2)
 
 
 @pytest.fixture
@@ -114,9 +32,7 @@ def runs() -> Iterator[list[DevUp]]:
     started: list[DevUp] = []
     yield started
     for run in started:
-        if run.process.poll() is None:
-            run.process.send_signal(signal.SIGTERM)
-            run.process.wait(STOP_SECONDS)
+        run.stop()
 
 
 def test_starts_tells_its_pages_and_stops_on_sigterm(
@@ -135,7 +51,7 @@ def test_starts_tells_its_pages_and_stops_on_sigterm(
     run.process.send_signal(signal.SIGTERM)
     assert run.wait_end() == 0, run.output
     assert run.descendants() == {}
-    assert all(_is_free(base_port + 10 * node + i) for node in range(2) for i in range(3))
+    assert all(is_free(base_port + 10 * node + i) for node in range(2) for i in range(3))
 
 
 def test_second_run_resumes_and_ctrl_c_stops_it(
@@ -265,13 +181,3 @@ def test_fresh_spares_a_folder_that_no_devnet_made(tmp_path: Path, base_port: in
     assert run.wait_end(60) == 1
     assert "devnet.json" in run.output
     assert precious.read_text() == "mine"
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -30,9 +30,10 @@ from cairn.ipc.messages import (
 )
 from cairn.network.keys import generate_curve_keys
 from cairn.services.listener.app import Listener
+from cairn.services.listener.keys import load_faucet_key
 from cairn.storage.engine import open_engine
 from cairn.storage.queries import Queries
-from cairn.wallet import AccountKey
+from cairn.wallet import AccountKey, save_key
 from tests.support.builders import (
     COIN,
     genesis_text,
@@ -56,9 +57,18 @@ class WebTestNode:
     """Files, listener and application of one node. Close it."""
 
     def __init__(
-        self, folder: Path, database_url: str = "", alphas: Sequence[str] = (), **settings: object
+        self,
+        folder: Path,
+        database_url: str = "",
+        alphas: Sequence[str] = (),
+        faucet: AccountKey | None = None,
+        **settings: object,
     ) -> None:
-        """`settings` are further lines of the section `[web]` of its configuration."""
+        """`settings` are further lines of the section `[web]` of its configuration.
+
+        `faucet`: whose coins its faucet gives, two payments a minute.
+        """
+        self._faucet = faucet
         self.folder = folder
         self.run_directory = Path(tempfile.mkdtemp(prefix="cairn-"))
         self.params = make_params(genesis_time=next(_genesis_times))
@@ -85,8 +95,16 @@ class WebTestNode:
             'admission = "open"', 'allowed_ranges = ["127.0.0.0/8"]',
             f"alphas = {list(alphas)!r}", "[database]", f'url = "{database_url}"',
             "[web]", *(f"{key} = {value}" for key, value in web.items()),
+            *self._faucet_lines(),
         ]  # fmt: skip
         self.config_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def _faucet_lines(self) -> list[str]:
+        if self._faucet is None:
+            return []
+        file = self.folder / "faucet.pem"
+        save_key(file, self._faucet)
+        return ["[faucet]", f'key_file = "{file}"', "per_minute = 2"]
 
     # -- the listener ------------------------------------------------------------------------
 
@@ -97,7 +115,10 @@ class WebTestNode:
         async def run() -> None:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
             started.set()
-            await Listener(self.config, make_key(999), generate_curve_keys()).run(self._stop)
+            listener = Listener(
+                self.config, make_key(999), generate_curve_keys(), load_faucet_key(self.config)
+            )
+            await listener.run(self._stop)
 
         self._thread = threading.Thread(target=lambda: asyncio.run(run()), name="listener")
         self._thread.start()

@@ -32,6 +32,7 @@ from cairn.network.scoring import block_points, message_points, transaction_poin
 from cairn.network.settings import AccountSigner
 from cairn.network.sync import LIE_POINTS
 from cairn.wallet import AccountKey
+from cairn.web.alert_help import ALERT_HELP, AlertHelp
 from cairn.web.problems import CODE_STATUS, status_of
 
 ROOT = Path(__file__).parents[2]
@@ -263,6 +264,18 @@ def test_difficulty_is_as_tabled() -> None:
             limit_bits=0x1E00FFFF,
         )
         assert int(_code(bits), 16) == computed
+
+
+def test_alerts_are_as_the_operators_page_has_them() -> None:
+    rows = _rows(
+        (ROOT / "docs" / "operations.md").read_text(), "code", "what it means", "what to do"
+    )
+    documented = {_code(code): AlertHelp(meaning, remedy) for code, meaning, remedy in rows}
+    assert documented == ALERT_HELP
+    listener = ROOT / "node" / "cairn" / "services" / "listener"
+    source = "\n".join(path.read_text() for path in listener.glob("*.py"))
+    raised = set(re.findall(r'alerts\.set\(\s*"([a-z-]+)"', source))
+    assert raised | {"listener-unavailable"} == set(ALERT_HELP)
 
 
 def test_points_are_as_tabled() -> None:

@@ -66,6 +66,11 @@ class Pool:
         sender = self._senders.get(transaction.sender)
         return sender is not None and transaction.sequence in sender.entries
 
+    def next_sequence(self, address: bytes, account: Account) -> int:
+        """The first sequence of this account, in this confirmed state, that nothing waits at."""
+        sender = self._senders.get(address)
+        return account.next_sequence if sender is None else sender.first_gap
+
     # -- admission ---------------------------------------------------------------------------
 
     def check_form(self, transaction: Transaction, now: int) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from cairn.config.sections import (
     DatabaseSection,
+    FaucetSection,
     MinerSection,
     NodeSection,
     PeersSection,
@@ -39,6 +40,7 @@ def check_sections(sections: Mapping[str, Any], params: NetworkParams | None) ->
         *_web_faults(sections["web"]),
         *_peers_faults(sections["peers"]),
         *_miner_faults(sections["miner"], params),
+        *_faucet_faults(sections["faucet"], sections["node"]),
     ]
 
 
@@ -143,3 +145,10 @@ def _miner_faults(miner: MinerSection, params: NetworkParams | None) -> Iterator
             decode_address(params.address_prefix, miner.address)
         except RuleError as error:
             yield f"miner.address: {error.detail}"
+
+
+def _faucet_faults(faucet: FaucetSection, node: NodeSection) -> Iterator[str]:
+    yield from _file_faults("faucet.key_file", faucet.key_file)
+    account = node.account_key_file or node.data_directory / "keys" / "account.pem"
+    if faucet.key_file == account:
+        yield "faucet.key_file: is the node's own account; give the faucet one of its own"

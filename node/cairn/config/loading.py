@@ -15,6 +15,7 @@ from cairn.config.sections import (
     Config,
     ConfigError,
     DatabaseSection,
+    FaucetSection,
     LogSection,
     MinerSection,
     NodeSection,
@@ -33,6 +34,7 @@ _SECTIONS = {
     "chain": ChainSection,
     "pool": PoolSection,
     "miner": MinerSection,
+    "faucet": FaucetSection,
     "log": LogSection,
 }
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cairn.consensus.params import NetworkParams
+from cairn.consensus.params import UNITS_PER_COIN, NetworkParams
 
 DEFAULT_CONFIG_FILE = "/etc/cairn/cairn.toml"
 
@@ -112,6 +112,20 @@ class MinerSection:
 
 
 @dataclass(frozen=True, slots=True)
+class FaucetSection:
+    """`[faucet]`: coins for whoever asks, on networks whose coins are worth nothing."""
+
+    key_file: Path | None = None
+    """PEM of the account that pays; only the listener reads it. Without it there is no faucet."""
+    amount: int = field(default=10 * UNITS_PER_COIN, metadata={"range": (1, 2**62)})
+    """Base units a time."""
+    seconds_per_address: int = field(default=3_600, metadata={"range": (1, 31_536_000)})
+    """An address is paid once in so long; the last 10,000 addresses are remembered."""
+    per_minute: int = field(default=30, metadata={"range": (1, 1_000)})
+    """Payments to all together."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogSection:
     """`[log]`."""
 
@@ -131,6 +145,7 @@ class Config:
     chain: ChainSection
     pool: PoolSection
     miner: MinerSection
+    faucet: FaucetSection
     log: LogSection
     params: NetworkParams
     """The network's rules, from the genesis file."""

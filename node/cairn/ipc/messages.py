@@ -6,6 +6,9 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 MAX_SUBMITTED = 500
 """Transactions in one submission."""
 MAX_MINE_BLOCKS = 1_000
+MINER_MODES = ("auto", "always", "off")
+MAX_LOG_LINES = 500
+"""Kept by the listener, and in one Log."""
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True):
@@ -91,6 +94,56 @@ class Mine(Message, frozen=True):
     blocks: int
 
 
+class SetMinerMode(Message, frozen=True):
+    """Have miners mine in this mode until the listener ends. Reply: Done."""
+
+    mode: str | None
+    """`auto`, `always` or `off`; None: as their configuration has it."""
+
+
+class GetLog(Message, frozen=True):
+    """What the listener logged last, from this level on. Reply: Log."""
+
+    level: str
+    """`info`, `warning` or `error`; below what `log.level` lets through there is nothing."""
+    limit: int
+    """1 … 500, of the latest lines."""
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One record of the log."""
+
+    time: int
+    """Milliseconds since the epoch."""
+    level: str
+    text: str
+    """One line without control characters; a traceback is left to the log itself."""
+
+
+class Log(Message, frozen=True):
+    """Oldest first."""
+
+    lines: list[LogLine]
+
+
+class Drip(Message, frozen=True):
+    """Have the faucet pay `recipient` (20 bytes). Reply: Dripped, sent once durable.
+
+    Refused `faucet-disabled`, `faucet-empty`, or `too-many-requests`, whose number
+    `retry_after_seconds` tells how long.
+    """
+
+    recipient: bytes
+
+
+class Dripped(Message, frozen=True):
+    """The faucet's transaction waits for a block."""
+
+    id: bytes
+    amount: int
+    """Base units."""
+
+
 class GetStatus(Message, frozen=True):
     """Reply: Status."""
 
@@ -136,6 +189,8 @@ class Status(Message, frozen=True):
     admission: str
     recipient_address: bytes
     """The node's own account, 20 bytes."""
+    wanted_miner_mode: str | None = None
+    """What SetMinerMode asked for; None: miners do as they are configured."""
 
 
 class JoinNode(Message, frozen=True):
@@ -177,9 +232,11 @@ class Refused(Message, frozen=True):
 
 Request = (
     SubmitTransactions | GetTemplate | SubmitNonce | MinerReport | Mine | GetStatus
-    | JoinNode | AddNode | SetBan
+    | JoinNode | AddNode | SetBan | SetMinerMode | GetLog | Drip
 )  # fmt: skip
-Reply = Submitted | Template | NonceAccepted | Status | Joined | Done | Refused
+Reply = (
+    Submitted | Template | NonceAccepted | Status | Joined | Log | Dripped | Done | Refused
+)  # fmt: skip
 
 # -- events, published with the struct's tag as topic ------------------------------------------
 
@@ -216,4 +273,10 @@ class MineRequested(Message, frozen=True):
     blocks: int
 
 
-Event = TipChanged | TransactionsAdded | PeerChanged | MineRequested
+class MinerModeSet(Message, frozen=True):
+    """The operator asks for this mode; None: as configured."""
+
+    mode: str | None
+
+
+Event = TipChanged | TransactionsAdded | PeerChanged | MineRequested | MinerModeSet

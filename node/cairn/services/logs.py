@@ -72,7 +72,7 @@ class TextFormatter(logging.Formatter):
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
         head = f"{moment}.{int(record.msecs):03d} {record.levelname.lower():<7} "
         trace = _traceback(self, record)
-        return head + _sentence(record) + "".join(f"\n    {line}" for line in trace)
+        return head + sentence(record) + "".join(f"\n    {line}" for line in trace)
 
 
 class JournalFormatter(logging.Formatter):
@@ -81,7 +81,7 @@ class JournalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One record; every line of it carries the priority."""
         priority = next(number for level, number in _PRIORITIES if record.levelno >= level)
-        lines = [_sentence(record), *_traceback(self, record)]
+        lines = [sentence(record), *_traceback(self, record)]
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 
@@ -104,7 +104,8 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def _sentence(record: logging.LogRecord) -> str:
+def sentence(record: logging.LogRecord) -> str:
+    """The record in one line: its message, then its values as `name=value`."""
     values = getattr(record, _FIELDS, {})
     words = [_printable(record.getMessage())]
     words += [f"{name}={_quoted(value)}" for name, value in values.items()]

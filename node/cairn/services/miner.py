@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import monotonic
 
 from cairn.config import Config
@@ -18,11 +19,13 @@ from cairn.ipc.client import ListenerUnavailable
 from cairn.ipc.events import EventSubscriber
 from cairn.ipc.messages import (
     MAX_MINE_BLOCKS,
+    MINER_MODES,
     Done,
     Event,
     GetStatus,
     GetTemplate,
     MineRequested,
+    MinerModeSet,
     MinerReport,
     NonceAccepted,
     Problem,
@@ -77,6 +80,7 @@ class Miner:
         settings, heartbeat = config.miner, config.miner.heartbeat_seconds
         if heartbeat is None:
             heartbeat = default_heartbeat_seconds(config.params)
+        self._configured_mode = settings.mode
         self._policy = MiningPolicy(
             settings.mode,
             settings.min_transactions,
@@ -87,7 +91,7 @@ class Miner:
         self._stop, self._notifier = stop, notifier
         self._link = ListenerLink(config.request_socket, stop)
         self._events = EventSubscriber(
-            config.event_socket, (TipChanged, TransactionsAdded, MineRequested)
+            config.event_socket, (TipChanged, TransactionsAdded, MineRequested, MinerModeSet)
         )
         self._effort = Effort(settings.workers, _tell_kernel)
         self._recipient, self._recipient_is_fixed = recipient, recipient is not None
@@ -215,6 +219,18 @@ class Miner:
                 self._start_at = self._look_at = self._report_at = 0.0
                 self._template_backoff.succeeded()
                 log_event(_logger, "blocks requested", blocks=event.blocks)
+            case MinerModeSet():
+                self._follow_mode(event.mode)
+
+    def _follow_mode(self, wanted: str | None) -> None:
+        """Mines in the mode that the operator asks for, or as configured where nobody does."""
+        mode = wanted if wanted in MINER_MODES else self._configured_mode
+        if mode == self._policy.mode:
+            return
+        self._policy = replace(self._policy, mode=mode)
+        self._drop_work()
+        self._start_at = self._look_at = self._report_at = 0.0
+        log_event(_logger, "mode changed", mode=mode)
 
     def _report(self) -> None:
         """Tells the listener how this miner fares, and learns how the listener does."""
@@ -222,6 +238,7 @@ class Miner:
         report = MinerReport(self._policy.mode, self._effort.hashes_per_second(), self._requested)
         self._link.ask(report, Done)
         status = self._link.ask(GetStatus(), Status)
+        self._follow_mode(status.wanted_miner_mode)
         self._height = status.height
         self._syncing = status.sync_state == "syncing"
         if not self._recipient_is_fixed:

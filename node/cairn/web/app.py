@@ -7,7 +7,7 @@ from flask import Flask
 from cairn.config import Config, ConfigError, load_config
 from cairn.storage.errors import StorageError
 from cairn.web import openapi, pages
-from cairn.web.api import accounts, chain, forks, nodes, operations, pool, transactions
+from cairn.web.api import accounts, chain, faucet, forks, nodes, operations, pool, transactions
 from cairn.web.api.routing import api
 from cairn.web.node import EXTENSION, WebNode
 from cairn.web.problems import install_problems
@@ -16,7 +16,7 @@ from cairn.web.submit import MAX_BODY_BYTES
 
 EXIT_CONFIG = 78
 """sysexits.h EX_CONFIG, as the other programs exit with."""
-API_MODULES = (accounts, chain, forks, nodes, openapi, operations, pool, transactions)
+API_MODULES = (accounts, chain, faucet, forks, nodes, openapi, operations, pool, transactions)
 """Imported for the operations they add to `api`."""
 
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 from flask import request
@@ -17,6 +18,8 @@ from cairn.web.problems import ApiProblem
 
 JSON_TYPE = "application/json"
 BYTES_TYPE = "application/octet-stream"
+FORM_TYPE = "application/x-www-form-urlencoded"
+MAX_FORM_FIELDS = 16
 MAX_NESTING = 16
 MAX_SMALL_BODY_BYTES = 64 * 1024
 """For everything but transactions."""
@@ -86,6 +89,24 @@ def read_json(decoder: msgspec.json.Decoder[T]) -> T:
     value = decode_json(body, decoder)
     check_duplicate_keys(body)
     return value
+
+
+def read_form(limit: int) -> dict[str, str]:
+    """The fields of a posted form of at most `limit` bytes. Raises ApiProblem."""
+    body = read_body(limit, FORM_TYPE)
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MAX_FORM_FIELDS,
+        )
+    except ValueError:
+        raise ApiProblem("bad-request", "this is not a form's content") from None
+    if len(dict(pairs)) != len(pairs):
+        raise ApiProblem("duplicate-key", "a field of the form is given twice")
+    return dict(pairs)
 
 
 def check_duplicate_keys(body: bytes) -> None:

@@ -15,6 +15,7 @@ from cairn.ipc.messages import GetStatus, Problem, Refused, Reply, Request, Stat
 from cairn.storage.answers import BlockSummary, FeeRange
 from cairn.storage.engine import open_engine
 from cairn.storage.queries import Queries
+from cairn.web.attempts import Attempts
 from cairn.web.events import EventHub
 from cairn.web.problems import ApiProblem
 from cairn.web.remembered import Remembered
@@ -47,6 +48,8 @@ class WebNode:
         self.engine = open_engine(config.read_database_url, read_only=True)
         self.queries = Queries(self.engine)
         self.ipc = IpcClient(config.request_socket, SUBMIT_TIMEOUT_SECONDS)
+        self.started_at = int(time.time())
+        self.attempts = Attempts()
         self.hub = EventHub(config.event_socket, config.web.max_event_streams)
         self._prefix = config.params.address_prefix
         self._lock = threading.Lock()
@@ -95,6 +98,15 @@ class WebNode:
         except ListenerUnavailable:
             return None
         return reply if isinstance(reply, Status) else None
+
+    @property
+    def has_faucet(self) -> bool:
+        """Whether the configuration, which the listener reads as well, names the faucet's key."""
+        return self.config.faucet.key_file is not None
+
+    def forget_status(self) -> None:
+        """The next `listener_status` asks: something was changed here just now."""
+        self._status_at = float("-inf")
 
     def supply(self, tip: BlockSummary) -> int:
         """The sum of all balances. Counting reads every account, so it is followed from block to

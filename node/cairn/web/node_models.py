@@ -146,6 +146,50 @@ class MineRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     blocks: Annotated[int, Meta(description="1 to 1000.")] = 1
 
 
+class MinerModeRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How the miner should mine until the listener restarts."""
+
+    mode: Annotated[
+        Literal["auto", "always", "off"] | None, Meta(description="null: as it is configured.")
+    ]
+
+
+class BanRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A node to ban or unban."""
+
+    curve_key: Annotated[str, Meta(description="Z85, 40 characters.")]
+    banned: Annotated[bool, Meta(description="false: its ban is lifted.")] = True
+
+
+class LogLineView(Model, frozen=True):
+    """One record of the listener's log."""
+
+    time_milliseconds: Annotated[Count, Meta(description="Since the epoch.")]
+    level: str
+    text: str
+
+
+class LogView(Model, frozen=True):
+    """Newest first."""
+
+    items: list[LogLineView]
+    next: None = None
+
+
+class FaucetRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Who should be paid."""
+
+    address: str
+
+
+class FaucetView(Model, frozen=True):
+    """The faucet's transaction, which waits for a block."""
+
+    id: Hash
+    address: Address
+    amount: Amount
+
+
 class DoneView(Model, frozen=True):
     """It was carried out, or is under way."""
 

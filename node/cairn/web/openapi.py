@@ -30,6 +30,7 @@ _TITLES = {
     413: "Too large, or too many.",
     415: "Another media type is asked for.",
     422: "A rule is broken; `code` names it.",
+    429: "Too often; `Retry-After` tells when again.",
     500: "A fault in this node.",
     503: "Not now: the database or the listener is away.",
 }
@@ -163,7 +164,7 @@ def _responses(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         }
     problems = {*operation.problems, 500, 503}
     if operation.operator:
-        problems |= {401, 403}
+        problems |= {401, 403, 429}
     if operation.parameters:
         problems.add(400)
     problem = {PROBLEM_TYPE: {"schema": schemas[str(ProblemDocument)]}}

@@ -49,16 +49,20 @@ CODE_STATUS = {
     # who asks
     "unauthorized": 401,
     "operator-disabled": 403,
+    "origin-refused": 403,
+    "form-expired": 403,
     Rule.PEER_NOT_ADMITTED: 403,
     Rule.PEER_BANNED: 403,
     # what there is
     "not-found": 404,
+    "faucet-disabled": 404,
     "method-not-allowed": 405,
     # against the state of things
     Rule.SEQUENCE_MISMATCH: 409,
     Rule.POOL_DUPLICATE: 409,
     Rule.POOL_ALREADY_MINED: 409,
     Rule.MESSAGE_TOO_LARGE: 413,
+    "too-many-requests": 429,
     # what the node lacks now
     "internal-error": 500,
     "join-failed": 502,
@@ -67,6 +71,7 @@ CODE_STATUS = {
     "listener-busy": 503,
     "database-unavailable": 503,
     "too-many-streams": 503,
+    "faucet-empty": 503,
 }
 """HTTP status of each code; a rule that is not named is 422."""
 
@@ -140,6 +145,9 @@ def problem_response(
     response.headers["Cache-Control"] = "no-store"
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        seconds = (numbers or {}).get("retry_after_seconds", RETRY_AFTER_SECONDS)
+        response.headers["Retry-After"] = str(seconds)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="operator"'
     if code in _CONNECTION_ENDS:
@@ -200,6 +208,14 @@ _PAGE_HELP = {
     "database-unavailable": "The node waits for its database and goes on by itself once it is "
     "back. This page may be loaded again then.",
     "internal-error": "Please tell the node's operator when this happened.",
+    "unauthorized": "A session ends eight hours after its login, or when the token is changed. "
+    "Log in again under Operator.",
+    "form-expired": "Go back, load the page again, and repeat what you did.",
+    "origin-refused": "Open the page at the address that the browser shows, and not through "
+    "another site's.",
+    "faucet-disabled": "A node has one only where its operator configured it; see [faucet] in "
+    "the README.",
+    "faucet-empty": "Whoever runs this node can send its account more.",
     "too-many-streams": "Close some of this node's pages.",
 }
 """What a person may do about a problem, on its page."""

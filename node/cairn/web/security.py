@@ -13,8 +13,11 @@ _POLICY = (
     "form-action 'self'",
     "frame-ancestors 'none'",
     "img-src 'self' data:",  # Bootstrap's style sheet draws its small signs with data: URLs
+    "require-trusted-types-for 'script'",  # no script turns text into markup or code,
     "script-src 'self'",
     "style-src 'self'",
+    "trusted-types 'none'",  # and none may vouch for such text
+    "worker-src 'none'",
 )
 CONTENT_SECURITY_POLICY = "; ".join(_POLICY)
 HEADERS = {

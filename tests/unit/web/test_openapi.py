@@ -52,7 +52,8 @@ def test_names_every_call_that_was_promised(document: dict[str, Any]):
         "GET /transactions/{id}", "GET /transactions/{id}/proof", "GET /pool", "GET /pool/check",
         "GET /accounts/{address}", "GET /accounts/{address}/transactions", "GET /nodes",
         "POST /nodes", "POST /nodes/join", "POST /mine", "GET /events", "GET /health",
-        "GET /ready", "GET /metrics", "GET /headers", "GET /genesis", "GET /openapi.json",
+        "GET /ready", "GET /metrics", "POST /miner", "POST /nodes/ban", "GET /log", "POST /faucet",
+        "GET /headers", "GET /genesis", "GET /openapi.json",
     }  # fmt: skip
 
 
@@ -142,6 +143,11 @@ def test_writes_answer_as_described(
         ("/nodes", {"json": {"record": "00"}}),
         ("/nodes/join", {"json": {"url": "x"}}),
         ("/nodes/join", {"json": {"url": "x"}, "headers": OPERATOR}),
+        ("/nodes/ban", {"json": {"curve_key": "x"}}),
+        ("/nodes/ban", {"json": {"curve_key": "x"}, "headers": OPERATOR}),
+        ("/miner", {"json": {"mode": "off"}}),
+        ("/miner", {"json": {"mode": None}, "headers": OPERATOR}),
+        ("/faucet", {"json": {"address": "x"}}),
         ("/mine", {"json": {"blocks": 1}}),
         ("/mine", {"json": {"blocks": 1}, "headers": OPERATOR}),
     ]

@@ -54,7 +54,7 @@ def test_every_answer_carries_the_security_headers(client: FlaskClient):
     for path in ("/", "/api/v1/status", "/api/v1/nothing", "/static/js/send.js", "/nothing"):
         headers = client.get(path, buffered=True).headers
         policy = headers["Content-Security-Policy"]
-        assert "default-src 'self'" in policy
+        assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert "frame-ancestors 'none'" in policy
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -84,7 +84,7 @@ def test_search_goes_where_the_text_points(client: FlaskClient, node: WebTestNod
     block = json.loads(client.get("/api/v1/blocks/1").data)
     transaction, address = block["transactions"][0]["id"], node.address(make_key(0))
     for text, target in [
-        ("1", "/block/1"),
+        ("1", f"/block/{block['hash']}"),
         (block["hash"], f"/block/{block['hash']}"),
         (transaction, f"/transaction/{transaction}"),
         (address, f"/address/{address}"),

@@ -23,8 +23,12 @@ MARKER = "devnet.json"
 LOCK = "devnet.lock"
 GENESIS = "genesis.toml"
 WALLETS = "wallets"
+FAUCETS = "faucets"
 DEMO_WALLETS = 24
 DEMO_COINS = 1_000_000
+FAUCET_KEYS = 10
+"""One a node, as two that sign with one key would take the same sequence twice; nodes beyond have
+no faucet."""
 _RUN_PREFIX = "cairn-"
 
 _GENESIS_TEXT = """\
@@ -109,7 +113,7 @@ class Folder:
         """Removes what a devnet made here, and nothing else."""
         for path in [self.genesis_file, self.path / MARKER]:
             path.unlink(missing_ok=True)
-        for path in [self.path / WALLETS, *self.path.glob("node-*")]:
+        for path in [self.path / WALLETS, self.path / FAUCETS, *self.path.glob("node-*")]:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
         self.remove_run_directory()
@@ -139,7 +143,8 @@ class Folder:
         """The network's numbers and its demo wallets, made on first use."""
         try:
             if not self.genesis_file.exists():
-                keys = self._make_wallets()
+                keys = self._make_keys(WALLETS, "demo", DEMO_WALLETS)
+                keys += self._make_keys(FAUCETS, "node", FAUCET_KEYS)
                 self.genesis_file.write_text(genesis_text(keys, now), encoding="utf-8")
             params = parse_genesis(self.genesis_file.read_text(encoding="utf-8"))
             files = sorted((self.path / WALLETS).glob("*.pem"))
@@ -150,12 +155,17 @@ class Folder:
                 "begin anew with --fresh, or use another folder: --data DIR",
             ) from None
 
-    def _make_wallets(self) -> list[AccountKey]:
-        folder = self.path / WALLETS
+    def faucet_key(self, index: int) -> Path | None:
+        """The file of what this node's faucet gives from; None where the network has none."""
+        file = self.path / FAUCETS / f"node-{index:02d}.pem"
+        return file if file.exists() else None
+
+    def _make_keys(self, name: str, prefix: str, count: int) -> list[AccountKey]:
+        folder = self.path / name
         shutil.rmtree(folder, ignore_errors=True)  # left by a run that ended before its genesis
-        keys = [generate_key() for _ in range(DEMO_WALLETS)]
+        keys = [generate_key() for _ in range(count)]
         for number, key in enumerate(keys):
-            save_key(folder / f"demo-{number:02d}.pem", key)
+            save_key(folder / f"{prefix}-{number:02d}.pem", key)
         return keys
 
     def _check_ours(self) -> None:

@@ -32,6 +32,8 @@ class NodeSpec:
     database_url: str = ""
     """SQLAlchemy URL; empty: an SQLite file in the directory."""
     alphas: tuple[str, ...] = ()
+    faucet_key: Path | None = None
+    """The account that its faucet gives from; None: it has no faucet."""
 
     @property
     def name(self) -> str:
@@ -68,7 +70,7 @@ class NodeSpec:
 
     def configuration(self) -> dict[str, dict[str, object]]:
         """Settings of a node on a development network."""
-        return {
+        table: dict[str, dict[str, object]] = {
             "node": {
                 "name": self.name,
                 "network": str(self.genesis_file),
@@ -93,6 +95,9 @@ class NodeSpec:
                 "heartbeat_seconds": 10,
             },
         }
+        if self.faucet_key is not None:
+            table["faucet"] = {"key_file": str(self.faucet_key), "seconds_per_address": 60}
+        return table
 
 
 class Node:

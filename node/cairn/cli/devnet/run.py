@@ -104,11 +104,11 @@ class Devnet:
         database = options.database or marker.database
         run_directory = folder.make_run_directory()
         folder.save(replace(marker, database=database, run_directory=str(run_directory)))
+        params, keys = folder.open_network(int(time.time()))
         specs = [
             self._spec(folder, run_directory, database, index) for index in range(options.nodes)
         ]
         check_ports(specs)
-        params, keys = folder.open_network(int(time.time()))
         with self._step("making databases"):
             for spec in specs:
                 node = Node(spec)
@@ -135,6 +135,7 @@ class Devnet:
             genesis_file=folder.genesis_file,
             database_url=database.replace("{node}", str(index)),
             alphas=(f"http://{HOST}:{self._options.base_port}",) if index else (),
+            faucet_key=folder.faucet_key(index),
         )
 
     def _make_tables(self, folder: Folder, node: Node) -> None:
@@ -188,6 +189,8 @@ class Devnet:
         self._say(f"data, logs and keys: {folder.path}")
         self._say(f"wallets with coins:  {folder.path / WALLETS}")
         self._say(f"operator's token:    {node.token_file}")
+        if node.faucet_key is not None:
+            self._say(f"faucet:              {node.url}/faucet")
         self._say(f"command line:        .venv/bin/cairn status --node {node.url}")
         for each in self._nodes:
             self._say(f"{each.spec.name}  {each.spec.url}")

@@ -13,7 +13,7 @@ from cairn.chain.store import ForeignTipError, LedgerDamagedError
 from cairn.config import Config
 from cairn.network.keys import CurveKeyError, CurveKeyPair
 from cairn.services.listener.app import Listener
-from cairn.services.listener.keys import load_account_key, load_curve_pair
+from cairn.services.listener.keys import load_account_key, load_curve_pair, load_faucet_key
 from cairn.services.listener.lock import AlreadyRunningError, hold_lock
 from cairn.services.runtime import (
     exit_config_error,
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with hold_lock(config.node.data_directory / "listener.lock"):
             config.node.run_directory.mkdir(mode=0o750, parents=True, exist_ok=True)
             account, curve = load_account_key(config), load_curve_pair(config)
-            asyncio.run(_run(config, account, curve))
+            asyncio.run(_run(config, account, curve, load_faucet_key(config)))
     except DatabaseInUseError as error:
         sys.stderr.write(f"{PROGRAM}: {error}\n")
         return 1
@@ -56,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _run(config: Config, account: AccountKey, curve: CurveKeyPair) -> None:
+async def _run(
+    config: Config, account: AccountKey, curve: CurveKeyPair, faucet_key: AccountKey | None
+) -> None:
     stop = asyncio.Event()
     deadline = threading.Timer(STOP_SECONDS, _end_now)
     deadline.daemon = True
@@ -66,7 +68,7 @@ async def _run(config: Config, account: AccountKey, curve: CurveKeyPair) -> None
         deadline.start()
 
     on_stop_signal(asyncio.get_running_loop(), obey)
-    await Listener(config, account, curve).run(stop)
+    await Listener(config, account, curve, faucet_key).run(stop)
 
 
 def _end_now() -> None:

@@ -21,8 +21,10 @@ from cairn.network.keys import CurveKeyPair
 from cairn.network.peers import PeerNetwork
 from cairn.network.settings import AccountSigner, PeerSettings
 from cairn.services.listener.alerts import AlertBook, clock_problem, difficulty_problem
+from cairn.services.listener.faucet import Faucet
 from cairn.services.listener.ledger_port import ListenerPort
 from cairn.services.listener.progress import ProgressTeller
+from cairn.services.listener.recent import RecentLog
 from cairn.services.listener.requests import RequestHandler
 from cairn.services.listener.writer import LedgerWriter
 from cairn.services.runtime import SystemdNotifier, log_event
@@ -46,7 +48,14 @@ _logger = logging.getLogger(__name__)
 class Listener:
     """One node's writer, peers and local sockets on one event loop."""
 
-    def __init__(self, config: Config, account: AccountKey, curve: CurveKeyPair) -> None:
+    def __init__(
+        self,
+        config: Config,
+        account: AccountKey,
+        curve: CurveKeyPair,
+        faucet_key: AccountKey | None = None,
+    ) -> None:
+        """`faucet_key`: whose coins the faucet gives; None: there is no faucet."""
         self._config = config
         self._account = account
         self._started_at = int(time.time())
@@ -76,8 +85,14 @@ class Listener:
             self._writer.thread,
         )
         self._ipc = IpcServer(config.request_socket, config.event_socket)
+        self._recent = RecentLog()
         self._requests = RequestHandler(
-            self._writer, self._network, self._status, self._ipc.publish
+            self._writer,
+            self._network,
+            self._status,
+            self._ipc.publish,
+            self._recent,
+            Faucet(config, faucet_key, self._writer) if faucet_key else None,
         )
         self._alerts = AlertBook(_now)
         self._last_company = time.monotonic()
@@ -102,6 +117,10 @@ class Listener:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Starts everything, turns until `stop` is set, then stops with nothing lost."""
+        with self._recent.listening():
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         started = await self._unless_stopped(self._start(), stop)
         if not started:
             await self._close()
@@ -311,6 +330,7 @@ class Listener:
             miner_hashes_per_second=miner.hashes_per_second if miner else 0,
             admission=self._config.peers.admission,
             recipient_address=self._account.address,
+            wanted_miner_mode=self._requests.miner.wanted_mode,
         )
 
     def _status_line(self) -> str:

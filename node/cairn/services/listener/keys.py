@@ -1,4 +1,4 @@
-"""The node's two secrets, read (and at first start made) by the listener alone."""
+"""The node's secrets, read (and at first start made) by the listener alone."""
 
 import logging
 import os
@@ -31,6 +31,19 @@ def load_curve_pair(config: Config, environment: Mapping[str, str] = os.environ)
     if _is_credential(config.curve_key_file, environment):
         return load_curve_keys(config.curve_key_file, group_may_read=True)
     return load_or_create_curve_keys(config.curve_key_file)
+
+
+def load_faucet_key(
+    config: Config, environment: Mapping[str, str] = os.environ
+) -> AccountKey | None:
+    """The key that the faucet gives from, which is never made here; None: there is no faucet.
+
+    Raises WalletError.
+    """
+    path = config.faucet.key_file
+    if path is None:
+        return None
+    return load_key(path, group_may_read=_is_credential(path, environment))
 
 
 def _is_credential(path: Path, environment: Mapping[str, str]) -> bool:

@@ -14,7 +14,10 @@ from cairn.consensus.errors import RuleError
 from cairn.ipc import messages as m
 from cairn.network.joining import JoinFailed
 from cairn.network.peers import PeerNetwork
+from cairn.services.listener.faucet import Faucet
+from cairn.services.listener.recent import LOG_LEVELS, RecentLog
 from cairn.services.listener.writer import LedgerWriter, WriterBusyError
+from cairn.services.logs import log_event
 from cairn.storage.errors import StorageError
 
 MINER_SILENT_SECONDS = 15.0
@@ -29,6 +32,8 @@ class MinerState:
 
     report: m.MinerReport | None = None
     heard_at: float = 0.0
+    wanted_mode: str | None = None
+    """What the operator asked for; None: as the miner is configured."""
 
     def current(self) -> m.MinerReport | None:
         """The last report, unless the miner has been silent since."""
@@ -45,8 +50,12 @@ class RequestHandler:
         network: PeerNetwork,
         status: Callable[[], m.Status],
         publish: Callable[[m.Event], None],
+        recent: RecentLog,
+        faucet: Faucet | None,
     ) -> None:
         self.miner = MinerState()
+        self._recent = recent
+        self._faucet = faucet
         self._writer = writer
         self._network = network
         self._status = status
@@ -63,6 +72,9 @@ class RequestHandler:
             m.JoinNode: self._join_node,
             m.AddNode: self._add_node,
             m.SetBan: self._set_ban,
+            m.SetMinerMode: self._set_miner_mode,
+            m.GetLog: self._get_log,
+            m.Drip: self._drip,
         }
 
     async def handle(self, request: m.Request) -> m.Reply:
@@ -122,7 +134,7 @@ class RequestHandler:
         if self.miner.current() is None:
             return _refused("miner-unavailable", "no miner has reported in the last 15 s")
         self._publish(m.MineRequested(request.blocks))
-        return m.Done(f"asked the miner for {request.blocks} blocks")
+        return m.Done(f"asked the miner for {request.blocks} block{'s' * (request.blocks > 1)}")
 
     async def _get_status(self, _request: m.GetStatus) -> m.Reply:
         return self._status()
@@ -137,6 +149,31 @@ class RequestHandler:
     async def _set_ban(self, request: m.SetBan) -> m.Reply:
         self._network.set_ban(request.curve_key, request.banned)
         return m.Done("banned" if request.banned else "ban lifted")
+
+    async def _set_miner_mode(self, request: m.SetMinerMode) -> m.Reply:
+        if request.mode is not None and request.mode not in m.MINER_MODES:
+            return _refused("value-out-of-range", f"a mode is one of {', '.join(m.MINER_MODES)}")
+        self.miner.wanted_mode = request.mode
+        self._publish(m.MinerModeSet(request.mode))
+        log_event(_logger, "miner mode asked for", mode=request.mode or "as configured")
+        if request.mode is None:
+            return m.Done("the miner does as it is configured")
+        return m.Done(f"the miner is in mode {request.mode} until the listener restarts")
+
+    async def _get_log(self, request: m.GetLog) -> m.Reply:
+        if request.level not in LOG_LEVELS or not 1 <= request.limit <= m.MAX_LOG_LINES:
+            return _refused(
+                "value-out-of-range",
+                f"level is one of {', '.join(LOG_LEVELS)}, limit from 1 to {m.MAX_LOG_LINES}",
+            )
+        return m.Log(self._recent.lines(request.level, request.limit))
+
+    async def _drip(self, request: m.Drip) -> m.Reply:
+        if self._faucet is None:
+            return _refused("faucet-disabled", "this node has no faucet")
+        if len(request.recipient) != ADDRESS_BYTES:
+            return _refused("address-invalid", f"recipient is {len(request.recipient)} bytes, 20")
+        return await self._faucet.drip(request.recipient)
 
 
 def problem_of(error: RuleError) -> m.Problem:

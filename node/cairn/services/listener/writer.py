@@ -131,6 +131,11 @@ class LedgerWriter:
         """A block to mine, how many transactions it holds, and since when the oldest waits."""
         return await self.run(self._build_template, recipient)
 
+    async def next_sequence(self, address: bytes) -> int:
+        """The sequence that a new transaction of this account (20 bytes) needs, after all of its
+        that wait without a gap."""
+        return await self.run(self._next_sequence, address)
+
     async def refuses(self, fork_height: int, tip_hash: bytes, chain_work: int) -> bool:
         """Whether policy refuses a branch; see `Blockchain.refuses`."""
         now = self._clock()
@@ -229,6 +234,10 @@ class LedgerWriter:
         template = build_template(self._chain, recipient, self._clock())
         since = self._chain.pool.oldest_received_at(template.transactions)
         return template, len(template.transactions), since
+
+    def _next_sequence(self, address: bytes) -> int:
+        account = self._chain.accounts_of({address})[address]
+        return self._chain.pool.next_sequence(address, account)
 
     # -- on the loop -------------------------------------------------------------------------
 

@@ -4,11 +4,19 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from cairn.ipc.messages import AddNode, Done, Joined, JoinNode
+from cairn.ipc.messages import AddNode, Done, Joined, JoinNode, SetBan
 from cairn.web.api.routing import Answer, Parameter, api
 from cairn.web.bodies import JSON_TYPE, hex_bytes, read_json
 from cairn.web.node import WebNode, this_node
-from cairn.web.node_models import DoneView, JoinRequest, NodePage, NodeRecord, NodeRecords, NodeView
+from cairn.web.node_models import (
+    BanRequest,
+    DoneView,
+    JoinRequest,
+    NodePage,
+    NodeRecord,
+    NodeRecords,
+    NodeView,
+)
 from cairn.web.operator import check_operator
 from cairn.web.problems import ApiProblem
 from cairn.web.views import node_view
@@ -23,6 +31,7 @@ AFTER = Parameter("cursor", "The `next` of the page before.")
 
 _record = msgspec.json.Decoder(NodeRecord)
 _join = msgspec.json.Decoder(JoinRequest)
+_ban = msgspec.json.Decoder(BanRequest)
 
 
 @api.route("GET /nodes", "nodes", NodePage, parameters=(AFTER, NODES_LIMIT), problems=(400,))
@@ -73,10 +82,40 @@ def post_node() -> Answer:
 def join_node() -> Answer:
     """Have this node join at another one's URL now."""
     node = this_node()
-    check_operator(node.config)
-    url = read_json(_join).url
+    check_operator(node)
+    return join_at(read_json(_join).url, node)
+
+
+def join_at(url: str, node: WebNode) -> DoneView:
+    """Has the listener join at the node with this URL. Raises ApiProblem."""
     _check_url(url)
     done = node.ask(AddNode(url), Done, JOIN_TIMEOUT_SECONDS)
+    return DoneView(detail=done.detail)
+
+
+@api.route(
+    "POST /nodes/ban",
+    "nodes",
+    DoneView,
+    bodies={JSON_TYPE: BanRequest},
+    problems=(400, 413, 415, 422, 503),
+    operator=True,
+)
+def ban_node() -> Answer:
+    """Ban a node for 24 h, or lift its ban.
+
+    The key is in the body, as most of its characters have a meaning of their own in a path.
+    """
+    node = this_node()
+    check_operator(node)
+    wanted = read_json(_ban)
+    return set_ban(wanted.curve_key, wanted.banned, node)
+
+
+def set_ban(curve_key: str, banned: bool, node: WebNode) -> DoneView:
+    """Bans or unbans the node with this key. Raises ApiProblem."""
+    done = node.ask(SetBan(curve_key, banned), Done)
+    node.forget_status()
     return DoneView(detail=done.detail)
 
 

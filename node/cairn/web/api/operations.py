@@ -5,12 +5,28 @@ from functools import partial
 import msgspec
 from flask import Response, request
 
-from cairn.ipc.messages import MAX_MINE_BLOCKS, Done, Mine
-from cairn.web.api.routing import Answer, api
+from cairn.ipc.messages import (
+    MAX_LOG_LINES,
+    MAX_MINE_BLOCKS,
+    Done,
+    GetLog,
+    Log,
+    Mine,
+    SetMinerMode,
+)
+from cairn.web.api.routing import Answer, Parameter, api
 from cairn.web.bodies import JSON_TYPE, read_json
 from cairn.web.health import health, readiness
-from cairn.web.node import this_node
-from cairn.web.node_models import DoneView, HealthView, MineRequest, StatusView
+from cairn.web.node import WebNode, this_node
+from cairn.web.node_models import (
+    DoneView,
+    HealthView,
+    LogLineView,
+    LogView,
+    MineRequest,
+    MinerModeRequest,
+    StatusView,
+)
 from cairn.web.operator import check_operator
 from cairn.web.problems import ApiProblem
 from cairn.web.status import status_view
@@ -19,7 +35,12 @@ EVENTS_TYPE = "text/event-stream"
 METRICS_TYPE = "text/plain"
 _OK, _FAILING = 200, 503
 
+LOG_TIMEOUT_SECONDS = 2.0
+LEVEL = Parameter("level", "Lines of this level and above.", choices=("info", "warning", "error"))
+LINES = Parameter("limit", "How many lines at most.", low=1, high=MAX_LOG_LINES, default=100)
+
 _mine = msgspec.json.Decoder(MineRequest)
+_mode = msgspec.json.Decoder(MinerModeRequest)
 
 
 @api.route("GET /status", "node", StatusView, problems=(503,))
@@ -81,8 +102,12 @@ def get_events() -> Answer:
 def post_mine() -> Answer:
     """Ask the miner for blocks now, whether or not transactions wait."""
     node = this_node()
-    check_operator(node.config)
-    blocks = read_json(_mine).blocks
+    check_operator(node)
+    return mine(read_json(_mine).blocks, node), 202
+
+
+def mine(blocks: int, node: WebNode) -> DoneView:
+    """Asks the miner for so many blocks. Raises ApiProblem."""
     if not 1 <= blocks <= MAX_MINE_BLOCKS:
         raise ApiProblem(
             "value-out-of-range",
@@ -92,4 +117,44 @@ def post_mine() -> Answer:
             high=MAX_MINE_BLOCKS,
         )
     done = node.ask(Mine(blocks), Done)
-    return DoneView(detail=done.detail or f"the miner was asked for {blocks} block(s)"), 202
+    return DoneView(detail=done.detail or f"the miner was asked for {blocks} block(s)")
+
+
+@api.route(
+    "POST /miner",
+    "node",
+    DoneView,
+    bodies={JSON_TYPE: MinerModeRequest},
+    problems=(400, 413, 415, 422, 503),
+    operator=True,
+)
+def post_miner() -> Answer:
+    """Set the miner's mode until the listener restarts; null: as configured."""
+    node = this_node()
+    check_operator(node)
+    return set_miner_mode(read_json(_mode).mode, node)
+
+
+def set_miner_mode(mode: str | None, node: WebNode) -> DoneView:
+    """Has the miner mine in this mode. Raises ApiProblem."""
+    done = node.ask(SetMinerMode(mode), Done)
+    node.forget_status()
+    return DoneView(detail=done.detail)
+
+
+@api.route("GET /log", "node", LogView, parameters=(LEVEL, LINES), operator=True)
+def get_log() -> Answer:
+    """The last lines of the listener's log, newest first."""
+    node = this_node()
+    check_operator(node)
+    level, lines = LEVEL.text() or "info", LINES.number()
+    return LogView(items=log_lines(level, lines, node))
+
+
+def log_lines(level: str, limit: int, node: WebNode) -> list[LogLineView]:
+    """The latest `limit` lines of this level and above, newest first. Raises ApiProblem."""
+    kept = node.ask(GetLog(level, limit), Log, LOG_TIMEOUT_SECONDS)
+    return [
+        LogLineView(time_milliseconds=line.time, level=line.level, text=line.text)
+        for line in reversed(kept.lines)
+    ]

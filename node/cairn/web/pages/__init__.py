@@ -8,7 +8,10 @@ from cairn.web.node import this_node
 from cairn.web.pages import (
     address,
     explorer,
+    faucet,
     network,
+    operator,
+    operator_actions,
     overview,
     pool,
     reference,
@@ -16,7 +19,7 @@ from cairn.web.pages import (
     wallet,
 )
 from cairn.web.pages.blueprint import pages
-from cairn.web.pages.formats import ago, as_text, iso, shorten, utc
+from cairn.web.pages.formats import ago, as_text, code_spans, iso, lasting, shorten, utc
 from cairn.web.views import coins
 
 NAVIGATION = (
@@ -27,9 +30,23 @@ NAVIGATION = (
     ("/forks", "Forks"),
     ("/send", "Send"),
     ("/api", "API"),
+    ("/operator", "Operator"),
 )
 """Path and name of what every page leads to."""
-PAGE_MODULES = (address, explorer, network, overview, pool, reference, transaction, wallet)
+FAUCET_NAVIGATION = (("/faucet", "Faucet"),)
+PAGE_MODULES = (
+    address,
+    explorer,
+    faucet,
+    network,
+    operator,
+    operator_actions,
+    overview,
+    pool,
+    reference,
+    transaction,
+    wallet,
+)
 """Imported for the pages they add to `pages`."""
 
 
@@ -45,7 +62,14 @@ def install_pages(app: Flask) -> None:
     Bootstrap5(app)
     app.register_blueprint(pages)
     app.jinja_env.filters.update(
-        coins=coins, utc=utc, iso=iso, ago=ago, text=as_text, shorten=shorten
+        coins=coins,
+        utc=utc,
+        iso=iso,
+        ago=ago,
+        text=as_text,
+        shorten=shorten,
+        code=code_spans,
+        lasting=lasting,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
@@ -57,5 +81,6 @@ def install_pages(app: Flask) -> None:
             "network": node.params.name,
             "symbol": node.params.symbol,
             "version": __version__,
-            "navigation": NAVIGATION,
+            "navigation": NAVIGATION + FAUCET_NAVIGATION * node.has_faucet,
+            "has_faucet": node.has_faucet,
         }

@@ -8,7 +8,7 @@ from cairn.consensus.proof_of_work import bits_to_target, work_of
 from cairn.web.api.chain import BEFORE, block_page
 from cairn.web.api.routing import Parameter
 from cairn.web.node import WebNode, this_node
-from cairn.web.pages.blueprint import pages
+from cairn.web.pages.blueprint import pages, see_other
 from cairn.web.pages.charts import hashes
 from cairn.web.problems import ApiProblem
 from cairn.web.views import (
@@ -66,7 +66,7 @@ def search() -> Response | tuple[str, int]:
     target, readings = resolve(text, node)
     if target is None:
         return render_template("search.html", text=text, readings=readings), 404
-    return Response(status=303, headers={"Location": target})
+    return see_other(target)
 
 
 def resolve(text: str, node: WebNode) -> tuple[str | None, list[str]]:

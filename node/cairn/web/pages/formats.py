@@ -3,6 +3,8 @@
 import time
 from datetime import UTC, datetime
 
+from markupsafe import Markup, escape
+
 
 def utc(timestamp: int) -> str:
     """Date and time; a sender may claim a time that no calendar has."""
@@ -47,3 +49,20 @@ def shorten(text: str) -> str:
     if len(text) <= 2 * SHORT_ENDS + 1:
         return text
     return f"{text[:SHORT_ENDS]}…{text[-SHORT_ENDS:]}"
+
+
+def code_spans(text: str) -> Markup:
+    """Text of ours in which `backticks` mark what is to be typed; all of it is escaped."""
+    parts = [escape(part) for part in text.split("`")]
+    marked = [Markup("<code>{}</code>").format(part) for part in parts]
+    return Markup("").join(marked[at] if at % 2 else plain for at, plain in enumerate(parts))
+
+
+def lasting(seconds: int) -> str:
+    """How long, in its two largest units."""
+    words = []
+    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        if seconds >= size:
+            words.append(f"{seconds // size} {name}")
+            seconds %= size
+    return " ".join(words[:2]) or "0 s"

@@ -80,7 +80,7 @@ async function keyOf(scalar) {
 }
 
 /** The key in PEM (PKCS#8 or SEC1) or hex: `{handle, publicKey}`. Throws what is wrong. */
-export async function importKey(text) {
+export function importKey(text) {
   return keyOf(scalarOf(text));
 }
 

@@ -24,6 +24,7 @@
     }
   }
 
+  document.documentElement.classList.add("scripted"); // shows what works by script alone
   apply();
   system.addEventListener("change", apply);
   addEventListener("storage", apply);
