@@ -14,10 +14,11 @@ from rich.table import Table
 from tests.bench.consensus import block_figures, signature_figures
 from tests.bench.measure import Figure
 from tests.bench.node import node_figures
+from tests.bench.pages import page_figures
 from tests.bench.reference import machine_figures
 from tests.support.mariadb import PrivateMariaDB
 
-PARTS = ("machine", "signatures", "blocks", "sqlite", "mariadb")
+PARTS = ("machine", "signatures", "blocks", "sqlite", "mariadb", "pages")
 
 
 def main() -> int:
@@ -66,6 +67,11 @@ def _figures(parts: set[str], folder: Path, mariadb: PrivateMariaDB) -> Iterator
                 else []
             )
             yield from node_figures(place, "SQLite" if database == "sqlite" else "MariaDB", urls)
+    if "pages" in parts:
+        for database, url in (("SQLite", ""), ("MariaDB", mariadb.create_database("bench_pages"))):
+            place = folder / f"pages-{database}"
+            place.mkdir()
+            yield from page_figures(place, database, url)
 
 
 def _table(figures: list[Figure]) -> Table:

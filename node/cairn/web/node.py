@@ -27,6 +27,8 @@ _FOLLOWED_BLOCKS = 100
 STATUS_SECONDS = 1.0
 """How old the listener's status may be."""
 STATUS_TIMEOUT_SECONDS = 1.0
+AWAY_SECONDS = 5.0
+"""For how long a listener that did not answer is asked again beside the requests."""
 SUBMIT_TIMEOUT_SECONDS = 15.0
 _REMEMBERED_ADDRESSES = 8_192
 _REMEMBERED_FEE_RANGES = 1_024
@@ -68,14 +70,27 @@ class WebNode:
         return decode_address(self._prefix, text)
 
     def listener_status(self) -> Status | None:
-        """What the listener says, at most STATUS_SECONDS old; None while it is away."""
-        if time.monotonic() - self._status_at < STATUS_SECONDS:
+        """What the listener says, at most STATUS_SECONDS old; None while it is away, and perhaps
+        for AWAY_SECONDS after, so that pages do not wait for it one after another."""
+        age = time.monotonic() - self._status_at
+        if age < STATUS_SECONDS:
             return self._status
+        if self._status is None and age < AWAY_SECONDS:
+            if self._lock.acquire(blocking=False):
+                threading.Thread(target=self._ask_whether_back, daemon=True).start()
+            return None
         with self._lock:  # one asks, the others wait for its answer
             if time.monotonic() - self._status_at >= STATUS_SECONDS:
                 self._status = self._ask_status()
                 self._status_at = time.monotonic()
             return self._status
+
+    def _ask_whether_back(self) -> None:
+        try:
+            self._status = self._ask_status()
+            self._status_at = time.monotonic()
+        finally:
+            self._lock.release()
 
     def _ask_status(self) -> Status | None:
         try:

@@ -14,11 +14,11 @@ from cairn.storage.dialect import insert_rows
 from cairn.storage.engine import open_engine
 from cairn.storage.queries import Queries
 from cairn.storage.session import Session
-from cairn.storage.tables import accounts, blocks, pool, transactions
+from cairn.storage.tables import accounts, blocks, pool, reorganisations, transactions
 
 ADDRESSES = [number.to_bytes(20, "big") for number in range(40)]
 ID = (7).to_bytes(32, "big")
-HEIGHTS, PER_BLOCK, WAITING, ACCOUNTS = 400, 20, 6_000, 5_000
+HEIGHTS, PER_BLOCK, WAITING, ACCOUNTS, MOVES = 400, 20, 6_000, 5_000, 1_000
 
 
 def header_at(height: int, status: BlockStatus = BlockStatus.ACTIVE) -> Header:
@@ -36,6 +36,12 @@ def block_rows() -> Iterator[tuple[object, ...]]:
                 header.hash(), height, bytes(32), header.encode(), work, int(status),
                 *numbers, ADDRESSES[0], 5, b"", 1, bytes(3_000),
             )  # fmt: skip
+
+
+def journal_rows() -> Iterator[tuple[object, ...]]:
+    for number in range(1, MOVES + 1):
+        hashes = [bytes(32)] * 5
+        yield (number, 1, 1, *hashes, 1, 2, 3, 1, 1)
 
 
 def transaction_rows() -> Iterator[tuple[object, ...]]:
@@ -81,6 +87,7 @@ def plans(database_url: str, engine: Engine) -> Iterator[Plans]:
         blocks: block_rows,
         transactions: transaction_rows,
         pool: pool_rows,
+        reorganisations: journal_rows,
         accounts: lambda: ((n.to_bytes(20, "big"), n, 0) for n in range(ACCOUNTS)),
     }
     session = Session(engine)
@@ -127,12 +134,35 @@ QUESTIONS: dict[str, Callable[[Queries], object]] = {
     "more pool by age": lambda queries: queries.pool(PoolOrder.AGE, (300, ID), 20),
     "pool by sender": lambda queries: queries.pool(PoolOrder.SENDER, None, 20),
     "more pool by sender": lambda queries: queries.pool(PoolOrder.SENDER, (ADDRESSES[9], 40), 20),
+    "block transactions": lambda queries: queries.block_transactions(77, 3, 10),
+    "block fees": lambda queries: queries.block_fees([header_at(n).hash() for n in range(8)]),
+    "pool of an account": lambda queries: queries.account_pool(ADDRESSES[3], 20),
+    "pool fees": lambda queries: queries.pool_fees(),
+    "fee bands": lambda queries: queries.fee_bands([0, 10, 100]),
+    "minted": lambda queries: queries.minted(header_at(300).hash(), 300, 399),
+    "branches": lambda queries: queries.side_branches(None, 20),
+    "more branches": lambda queries: queries.side_branches((200, ID), 20),
+    "reorganisations": lambda queries: queries.reorganisations(None, 20),
+    "more reorganisations": lambda queries: queries.reorganisations(500, 20),
+    "network": lambda queries: queries.network_id(),
     "pool totals": lambda queries: queries.pool_totals(),
 }
 RANGES = {"const", "eq_ref", "ref", "range"}
-WHOLE_INDEX = {"pool by rate", "pool by age", "pool by sender", "pool totals"}
-"""Those that begin at an index's end and stop after some rows, and the one that sums it."""
-TABLES = {"blocks", "transactions", "pool", "accounts", "meta"}
+WHOLE_INDEX = {
+    "pool by rate", "pool by age", "pool by sender", "pool fees", "reorganisations",
+    "pool totals", "fee bands",
+}  # fmt: skip
+"""Those that begin at an index's end and stop after some rows, and two that count one."""
+UNLISTED = {"nodes", "node_count", "ping", "supply"}
+"""Of `Queries`: a table of at most 2,000 nodes, no table at all, and what is counted seldom."""
+TABLES = {"blocks", "transactions", "pool", "accounts", "meta", "reorganisations"}
+
+
+def test_every_question_is_explained() -> None:
+    """A new query cannot be left out of the check below."""
+    names = {name for name in vars(Queries) if not name.startswith("_")}
+    asked = {name for ask in QUESTIONS.values() for name in ask.__code__.co_names}
+    assert names - asked == UNLISTED
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -141,12 +171,17 @@ def test_reads_a_range_of_an_index(plans: Plans, name: str) -> None:
         if plans.engine.dialect.name == "sqlite":
             detail = step["detail"]
             assert not detail.startswith("SCAN") or "INDEX" in detail or _is_temporary(detail), step
-            assert "TEMP B-TREE" not in detail or "history" in name, step
+            assert "TEMP B-TREE" not in detail or "history" in name or _is_of_ties(detail), step
         elif step["table"] in TABLES:
             assert step["key"], step
             assert step["type"] in RANGES or name in WHOLE_INDEX, step
             assert "filesort" not in step["Extra"], step
             assert "temporary" not in step["Extra"], step
+
+
+def _is_of_ties(detail: str) -> bool:
+    """Whether a sort of SQLite's is of rows alone that an index gives as equal."""
+    return detail.endswith(("RIGHT PART OF ORDER BY", "LAST TERM OF ORDER BY"))
 
 
 def _is_temporary(detail: str) -> bool:

@@ -13,6 +13,8 @@ RING_NODES = 12
 _RINGS = ((95, 78), (165, 160))
 """Half-axes of the inner and the outer ellipse."""
 _LABEL_CHARACTERS = 14
+_ROOM_ABOVE, _ROOM_BELOW = 24, 44
+"""Of a shape and its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,10 @@ class NodeMap:
     spots: tuple[Spot, ...]
     hidden: int
     """Nodes there is no room for."""
+    top: float
+    """Of what is drawn, as the next: there is no empty room around it."""
+    height: float
     width: int = WIDTH
-    height: int = HEIGHT
     x: int = WIDTH // 2
     y: int = HEIGHT // 2
 
@@ -50,14 +54,16 @@ def draw_nodes(nodes: Sequence[NodeView]) -> NodeMap:
         *_ring(linked[:RING_NODES], *_RINGS[0], turn=0.0),
         *_ring(others[:RING_NODES], *_RINGS[1], turn=0.5),
     ]
-    return NodeMap(tuple(spots), len(nodes) - len(spots))
+    rows = [spot.y for spot in spots] + [HEIGHT / 2]
+    top = min(rows) - _ROOM_ABOVE
+    return NodeMap(tuple(spots), len(nodes) - len(spots), top, max(rows) + _ROOM_BELOW - top)
 
 
 def _ring(nodes: Sequence[NodeView], wide: int, high: int, turn: float) -> list[Spot]:
     """`turn`: by what part of a step the ring is turned."""
     spots = []
     for number, node in enumerate(nodes):
-        angle = 2 * pi * (number + turn) / len(nodes) - pi / 2
+        angle = 2 * pi * (number + turn) / len(nodes) + pi
         x, y = WIDTH / 2 + wide * cos(angle), HEIGHT / 2 + high * sin(angle)
         name = node.name
         label = name if len(name) <= _LABEL_CHARACTERS else f"{name[: _LABEL_CHARACTERS - 1]}…"
