@@ -13,7 +13,12 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -59,6 +64,11 @@ class Account:
     def address(self) -> bytes:
         """20 bytes."""
         return sha256(b"cairn:address:v1" + self.public_key).digest()[:20]
+
+    @cached_property
+    def pem(self) -> bytes:
+        """The key's file."""
+        return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def sign(self, message: bytes, *, high_s: bool = False) -> bytes:
         """r ‖ s with the lower s, or on purpose the higher."""

@@ -111,6 +111,10 @@ max_event_streams = -1
         ('[peers]\nalphas = ["ftp://a.example"]', "peers.alphas"),
         ('[peers]\nalphas = ["http://"]', "peers.alphas"),
         ('[web]\nurl = "http://a:99999"', "web.url"),
+        ('[faucet]\nkey_file = "/nonexistent/faucet.pem"', "faucet.key_file"),
+        ("[faucet]\namount = 0", "faucet.amount"),
+        ("[faucet]\nper_minute = 0", "faucet.per_minute"),
+        ("[faucet]\nseconds_per_address = 0", "faucet.seconds_per_address"),
         ('[peers]\npublish = "tcp://127.0.0.1"', "peers.publish"),
         ('[peers]\npublish = "tcp://127.0.0.1:70000"', "peers.publish"),
         ('[peers]\nrequest = "udp://127.0.0.1:5"', "peers.request"),
@@ -158,3 +162,12 @@ def test_the_configuration_is_frozen(tmp_path: Path) -> None:
     config = load(tmp_path, "")
     with pytest.raises(AttributeError):
         config.node.name = "other"  # type: ignore[misc]
+
+
+def test_the_faucet_does_not_give_from_the_nodes_own_account(tmp_path: Path) -> None:
+    key = tmp_path / "keys" / "account.pem"
+    key.parent.mkdir()
+    key.touch()
+    text = f'[node]\ndata_directory = "{tmp_path}"\n[faucet]\nkey_file = "{key}"\n'
+    (fault,) = faults(tmp_path, text)
+    assert fault.startswith("faucet.key_file: is the node's own account")

@@ -1,4 +1,4 @@
-"""`cairn wallet new|list|show` and `cairn balance`."""
+"""`cairn wallet new|list|show|import|export` and `cairn balance`."""
 
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from cairn.cli.failures import Failure
 from cairn.cli.networks import address_prefix
 from cairn.cli.output import err, facts, out, plain, print_json, table
 from cairn.cli.replies import Account, Status, read
+from cairn.cli.wallet_backup_commands import export, import_
 from cairn.cli.wallets import (
     Wallet,
     create_wallet,
@@ -49,6 +50,10 @@ def wallet() -> None:
     A wallet is one private key in a file that only you can read. Whoever has the file (and
     its passphrase) can spend: keep a copy in a safe place.
     """
+
+
+wallet.add_command(import_)
+wallet.add_command(export)
 
 
 @wallet.command("new", epilog=example("cairn wallet new alice\ncairn wallet new bob --encrypt"))

@@ -163,12 +163,12 @@ def _require_keyboard() -> None:
 
 def _inspect(path: Path) -> Wallet:
     """Looks at a key file. Raises WalletError when it is none."""
-    if not _is_encrypted(path):
+    if not is_encrypted(path):
         return Wallet(path.stem, path, is_encrypted=False, public_key=load_key(path).public_key)
     return Wallet(path.stem, path, is_encrypted=True, public_key=_read_public(path))
 
 
-def _is_encrypted(path: Path) -> bool:
+def is_encrypted(path: Path) -> bool:
     """Whether the file is a key under a passphrase; False for what is no key file at all."""
     try:
         if not path.is_file():  # a pipe in its place must not hang us

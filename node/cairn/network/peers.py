@@ -124,13 +124,15 @@ class PeerNetwork:
 
     # -- what the operator sees and decides ----------------------------------------------------
 
-    def set_ban(self, curve_key: str, banned: bool) -> None:
-        """Bans (24 h) or unbans a key. Raises RuleError `node-record-invalid` for no key."""
+    async def set_ban(self, curve_key: str, banned: bool) -> None:
+        """Bans (24 h) or unbans a key; stored when it returns, unless the database is away, and
+        then soon. Raises RuleError `node-record-invalid` for no key."""
         self._book.set_ban(curve_key, banned)
         if banned:
             self._dialogue.shut_out(curve_key)
         else:
             self._dialogue.connections.wake()
+        await self._save()
 
     def status(self) -> list[PeerView]:
         """Every known node, connected ones first."""

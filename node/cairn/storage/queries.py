@@ -45,6 +45,8 @@ from cairn.storage.tables import NETWORK_KEY, accounts, blocks, meta, nodes, poo
 
 MAX_ROWS = 2_000
 """No list is longer, whatever its caller asks."""
+MAX_RANK = 20_000
+"""No further into the pool's order by fee does `pool_rates` count."""
 
 _IS_ACTIVE = blocks.c.status == BlockStatus.ACTIVE
 _SUMMARY = (
@@ -347,6 +349,18 @@ class Queries:
             ]
         low, high = ends
         return None if low is None or high is None else FeeRange(min(low, high), max(low, high))
+
+    def pool_rates(self, ranks: Collection[int]) -> list[int]:
+        """What those at these ranks pay, dearest (0) first, in the pool's unit; 0 past its end.
+
+        Counts entries of one index off: ranks are cut to MAX_RANK.
+        """
+        ordered = select(pool.c.fee_rate).order_by(pool.c.fee_rate.desc(), pool.c.id.desc())
+        with self._reading() as connection:
+            return [
+                connection.scalar(ordered.offset(max(0, min(rank, MAX_RANK))).limit(1)) or 0
+                for rank in ranks
+            ]
 
     def nodes(self) -> list[NodeRow]:
         """Every known node, in the order first seen. Banned keys without a record are none."""

@@ -51,17 +51,23 @@ def save_key(path: Path, key: AccountKey, passphrase: str | None = None) -> None
 
 
 def load_key(
-    path: Path, passphrase: str | None = None, *, group_may_read: bool = False
+    path: Path,
+    passphrase: str | None = None,
+    *,
+    group_may_read: bool = False,
+    all_may_read: bool = False,
 ) -> AccountKey:
     """The key in the file at `path`.
 
     `group_may_read` is for systemd's credentials, whose mode is 0440 where it grants the
-    service's user access by an access control list.
+    service's user access by an access control list; `all_may_read` for files that are not
+    kept as they are, such as a browser's downloads.
 
     Raises WalletError when the file is missing, not a regular file, open to others than its
     owner, no PEM key, of another curve, or does not open with `passphrase`.
     """
-    pem = _read_private(path, stat.S_IRGRP if group_may_read else 0)
+    allowed_bits = _OTHERS if all_may_read else stat.S_IRGRP if group_may_read else 0
+    pem = _read_private(path, allowed_bits)
     encrypted = b"ENCRYPTED" in pem
     if encrypted and not passphrase:
         raise WalletError(f"{path} is encrypted", "give its passphrase")

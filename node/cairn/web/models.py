@@ -275,6 +275,15 @@ class PoolCheck(Model, frozen=True):
     next: Cursor
 
 
+class FeesView(Model, frozen=True):
+    """Fees per byte of a transaction, base units, by what waits now: none below another."""
+
+    minimum: Annotated[Amount, Meta(description="Less is refused.")]
+    low: Annotated[Amount, Meta(description="Among the best three blocks full.")]
+    normal: Annotated[Amount, Meta(description="Among the best block full: the next block.")]
+    high: Annotated[Amount, Meta(description="Among the better half of the next block.")]
+
+
 # -- submitting -------------------------------------------------------------------------------
 
 

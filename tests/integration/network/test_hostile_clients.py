@@ -140,7 +140,7 @@ def test_five_malformed_requests_ban_and_cut_off() -> None:
         again = peer.dealer(node)
         await again.send(msgspec.msgpack.encode([1, GET_NODES]))
         assert not await again.poll(500)
-        node.network.set_ban(peer.keys.public, False)
+        await node.network.set_ban(peer.keys.public, False)
         assert (await peer.ask(peer.dealer(node), GET_NODES))["type"] == "nodes"
 
     scene(play)

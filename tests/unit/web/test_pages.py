@@ -17,7 +17,7 @@ def paths(client: FlaskClient, node: WebTestNode) -> list[str]:
         "/", "/chain", "/chain?before=1", "/block/0", "/block/1", f"/block/{block['hash']}",
         f"/transaction/{block['transactions'][0]['id']}", f"/transaction/{waiting}",
         f"/address/{node.address(make_key(0))}", f"/address/{node.address(make_key(777))}",
-        "/pool", "/nodes", "/send", "/api",
+        "/pool", "/nodes", "/wallet", "/notarize", "/verify", "/api",
     ]  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def test_every_page_renders_without_inline_code_or_foreign_places(
 
 
 def test_linked_files_are_served_from_here(client: FlaskClient):
-    page = client.get("/send").text
+    page = client.get("/wallet").text
     files = re.findall(r'(?:src|href)="(/(?:static|bootstrap)/[^"]+)"', page)
     assert len(files) >= 3
     for file in files:
@@ -51,7 +51,7 @@ def test_what_others_wrote_is_escaped(client: FlaskClient):
 
 
 def test_every_answer_carries_the_security_headers(client: FlaskClient):
-    for path in ("/", "/api/v1/status", "/api/v1/nothing", "/static/js/send.js", "/nothing"):
+    for path in ("/", "/api/v1/status", "/api/v1/nothing", "/static/js/wallet.js", "/nothing"):
         headers = client.get(path, buffered=True).headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy

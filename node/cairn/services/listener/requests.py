@@ -147,7 +147,7 @@ class RequestHandler:
         return m.Done(f"joined at {request.url}, learned {learned} new nodes")
 
     async def _set_ban(self, request: m.SetBan) -> m.Reply:
-        self._network.set_ban(request.curve_key, request.banned)
+        await self._network.set_ban(request.curve_key, request.banned)
         return m.Done("banned" if request.banned else "ban lifted")
 
     async def _set_miner_mode(self, request: m.SetMinerMode) -> m.Reply:

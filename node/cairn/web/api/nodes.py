@@ -115,7 +115,6 @@ def ban_node() -> Answer:
 def set_ban(curve_key: str, banned: bool, node: WebNode) -> DoneView:
     """Bans or unbans the node with this key. Raises ApiProblem."""
     done = node.ask(SetBan(curve_key, banned), Done)
-    node.forget_status()
     return DoneView(detail=done.detail)
 
 

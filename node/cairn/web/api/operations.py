@@ -138,7 +138,6 @@ def post_miner() -> Answer:
 def set_miner_mode(mode: str | None, node: WebNode) -> DoneView:
     """Has the miner mine in this mode. Raises ApiProblem."""
     done = node.ask(SetMinerMode(mode), Done)
-    node.forget_status()
     return DoneView(detail=done.detail)
 
 

@@ -9,7 +9,7 @@ from cairn.consensus.validation import check_signature, check_transaction_sanity
 from cairn.storage.answers import PoolOrder, WaitingTransaction
 from cairn.web.api.routing import CURSOR, LIMIT, Answer, Parameter, api
 from cairn.web.cursors import encode_cursor, pool_cursor
-from cairn.web.models import PoolCheck, PoolFault, PoolPage, ProblemDetail
+from cairn.web.models import FeesView, PoolCheck, PoolFault, PoolPage, ProblemDetail
 from cairn.web.node import WebNode, this_node
 from cairn.web.views import waiting_view
 
@@ -17,6 +17,8 @@ MAX_CHECKED = 2_000
 MAX_PER_SENDER = 80
 """What the pool holds of one sender: a page of checks has room for all of them."""
 _ATTEMPTS = 3
+_RATE_BITS = 20
+"""How a stored fee rate is scaled."""
 ORDER = Parameter(
     "order",
     "`fee-rate` (default): dearest per byte first; `age`: longest waiting first.",
@@ -39,6 +41,33 @@ def pool_page(order: PoolOrder, cursor: str | None, limit: int, node: WebNode) -
     found = node.queries.pool(order, pool_cursor(cursor, order), limit)
     following = encode_cursor(found[-1].cursor(order)) if len(found) == limit else None
     return PoolPage(items=[waiting_view(each, node) for each in found], next=following)
+
+
+@api.route("GET /fees", "pool", FeesView)
+def get_fees() -> Answer:
+    """What to pay per byte, as the pool is now."""
+    return fees_view(this_node())
+
+
+def fees_view(node: WebNode) -> FeesView:
+    """Suggested fees: to outbid what stands where a half, one and three blocks are full.
+
+    Where that is follows from the mean size of what waits, so that it needs no reading of all.
+    """
+    minimum = node.config.pool.min_fee_per_byte
+    totals = node.queries.pool_totals()
+    mean_size = totals.size_bytes // totals.transactions if totals.transactions else 1
+    in_block = node.params.max_block_bytes // max(1, mean_size)
+    ranks = (3 * in_block, in_block, in_block // 2)
+    low, normal, high = (
+        max(minimum, _outbidding(rate)) for rate in node.queries.pool_rates(ranks)
+    )
+    return FeesView(minimum=str(minimum), low=str(low), normal=str(normal), high=str(high))
+
+
+def _outbidding(rate: int) -> int:
+    """The least whole fee per byte above a stored rate (per byte times 2^20)."""
+    return (rate >> _RATE_BITS) + 1 if rate else 0
 
 
 @api.route("GET /pool/check", "pool", PoolCheck, parameters=(CURSOR, CHECK_LIMIT), problems=(400,))

@@ -28,7 +28,9 @@ NAVIGATION = (
     ("/pool", "Pool"),
     ("/nodes", "Nodes"),
     ("/forks", "Forks"),
-    ("/send", "Send"),
+    ("/wallet", "Wallet"),
+    ("/notarize", "Notarize"),
+    ("/verify", "Verify"),
     ("/api", "API"),
     ("/operator", "Operator"),
 )

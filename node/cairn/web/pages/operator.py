@@ -38,6 +38,7 @@ def operator() -> Response:
     if session is None:
         return _guarded(see_other("/operator/login"))
     level = LEVEL.text() or "info"
+    node.forget_status()  # what was done a moment ago may have gone through another worker
     status = _if_there(lambda: status_view(node))
     nodes = _if_there(lambda: node_views(node)) or []
     listener = node.listener_status()

@@ -1,0 +1,253 @@
+// The keys of the wallet page: the list, and the dialogs that make, import and remove keys.
+
+import { formatAmount } from "./amounts.js";
+import { byId, hash, make, mark, save, tell } from "./dom.js";
+import { choose, keys, reloadKeys } from "./keychoice.js";
+import { encrypted, isEncrypted, MAX_TEXT, PassphraseError } from "./keyfile.js";
+import { createKey, importKey } from "./keys.js";
+import { checkedName, keepForGood, keepKey, removeKey } from "./keystore.js";
+import { network } from "./network.js";
+
+const told = byId("keys-told");
+
+// -- the list --------------------------------------------------------------------------------
+
+function pendingText({ balance, spendable, incoming }) {
+  const parts = [];
+  if (incoming) parts.push(`${formatAmount(incoming)} coming in`);
+  if (balance !== spendable) parts.push(`${formatAmount(balance - spendable)} going out`);
+  return parts.length ? `Waiting for a block: ${parts.join(", ")}` : "";
+}
+
+function action(name, label, key) {
+  const button = make(
+    "button",
+    { class: "btn btn-outline-secondary btn-sm", type: "button" },
+    name,
+  );
+  button.setAttribute("aria-label", label);
+  button.dataset.key = key.name;
+  button.dataset.action = name.toLowerCase();
+  return button;
+}
+
+function item(key) {
+  const holds = key.state ? formatAmount(key.state.balance) : "…";
+  const balance = make(
+    "span",
+    { class: "key-balance amount" },
+    `${holds} `,
+    make("span", { class: "unit" }, network.symbol),
+  );
+  const pending = key.state ? pendingText(key.state) : "";
+  return make(
+    "li",
+    { "data-name": key.name },
+    make("span", { class: "key-name" }, key.name),
+    balance,
+    hash(key.address, `/address/${key.address}`, `the address of ${key.name}`),
+    make(
+      "span",
+      { class: "key-actions" },
+      action("Send", `Send from ${key.name}`, key),
+      action("Remove", `Remove ${key.name}`, key),
+    ),
+    ...(pending ? [make("span", { class: "key-pending" }, pending)] : []),
+  );
+}
+
+/** Draws the list; a button of it that has focus keeps it. */
+function drawList() {
+  const { key, action: name } = document.activeElement?.dataset ?? {};
+  byId("keys").replaceChildren(...keys.map(item));
+  if (!key) return;
+  const same = (button) => button.dataset.key === key && button.dataset.action === name;
+  [...byId("keys").querySelectorAll("button")].find(same)?.focus();
+}
+
+function act(event) {
+  const { key, action: name } = event.target.closest("button[data-key]")?.dataset ?? {};
+  if (name === "send") {
+    choose(key);
+    byId("recipient").focus();
+  }
+  if (name === "remove") askToRemove(key);
+}
+
+// -- dialogs ---------------------------------------------------------------------------------
+
+/** Passphrases and keys do not stay in fields that nobody sees. */
+function opens(button, dialog, form) {
+  button.addEventListener("click", () => {
+    form.reset();
+    for (const field of form.querySelectorAll(".is-invalid")) mark(field, null);
+    dialog.showModal();
+  });
+  dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => form.reset());
+}
+
+/** Runs `work` for a form once at a time; its button waits meanwhile. */
+function submits(form, button, work) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (button.disabled) return;
+    button.disabled = true;
+    try {
+      await work();
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+/** Marks the field with what `check` throws, and goes there; whether it was right. */
+function right(field, check) {
+  try {
+    check();
+    mark(field, null);
+    return true;
+  } catch (error) {
+    mark(field, error.message);
+    field.focus();
+    return false;
+  }
+}
+
+function checkFree(field) {
+  const name = checkedName(field.value);
+  if (keys.some((key) => key.name === name)) {
+    throw new Error(`There is a key named ${name} already.`);
+  }
+  return name;
+}
+
+function must(condition, words) {
+  if (!condition) throw new Error(words);
+}
+
+// -- making a key ----------------------------------------------------------------------------
+
+async function makeKey() {
+  const [field, first, again] = ["make-name", "make-passphrase", "make-again"].map(byId);
+  const without = byId("make-without").checked;
+  const sound = right(field, () => checkFree(field)) &&
+    right(
+      first,
+      () => must(without || first.value, "Choose a passphrase, or go without a backup."),
+    ) &&
+    right(again, () => must(without || again.value === first.value, "The two are not the same."));
+  if (!sound) return;
+  const name = checkedName(field.value);
+  const file = `${name}.pem`;
+  let backup = null;
+  try {
+    const key = await createKey(
+      without ? null : async (pkcs8) => {
+        backup = await encrypted(pkcs8, first.value);
+      },
+    );
+    await keepKey(name, key);
+  } catch (error) {
+    tell(byId("make-told"), "danger", error.message);
+    return;
+  }
+  if (backup) save(file, backup, "application/x-pem-file");
+  byId("make-dialog").close();
+  await kept(
+    name,
+    backup
+      ? `Made ${name}. Its backup is in your downloads as ${file}; try it with ` +
+        `“cairn wallet import ${file}”.`
+      : `Made ${name}, without a backup.`,
+  );
+}
+
+async function kept(name, words) {
+  const forGood = await keepForGood();
+  const more = forGood ? "" : " The browser may clear its keys when it is short of space.";
+  tell(told, "success", words + more);
+  await reloadKeys(name);
+  byId("keys-heading").focus();
+}
+
+// -- importing a key -------------------------------------------------------------------------
+
+async function readFile() {
+  const [file] = byId("import-file").files;
+  if (!file) return;
+  const text = byId("import-text");
+  if (!right(text, () => must(file.size <= MAX_TEXT, "This is longer than any key file."))) return;
+  text.value = await file.text();
+  const name = file.name.replace(/\.[^.]*$/, "").replace(/[^A-Za-z0-9_-]/g, "-").slice(0, 40);
+  if (!byId("import-name").value) byId("import-name").value = name;
+  lookAtText();
+}
+
+function lookAtText() {
+  const under = isEncrypted(byId("import-text").value);
+  byId("import-secret").hidden = !under;
+  mark(byId("import-text"), null);
+}
+
+async function importIt() {
+  const [text, passphrase, field] = ["import-text", "import-passphrase", "import-name"].map(byId);
+  lookAtText();
+  if (!right(text, () => must(text.value.trim(), "Choose a file, or paste a key."))) return;
+  let key;
+  try {
+    key = await importKey(text.value, passphrase.value);
+    mark(passphrase, null);
+  } catch (error) {
+    const wrong = error instanceof PassphraseError ? passphrase : text;
+    mark(wrong, error.message);
+    wrong.focus();
+    return;
+  }
+  if (!right(field, () => checkFree(field))) return;
+  const name = checkedName(field.value);
+  try {
+    await keepKey(name, key);
+  } catch (error) {
+    mark(field, error.message);
+    return;
+  }
+  byId("import-dialog").close();
+  await kept(name, `Imported ${name}. Keep the file it came from: it is the backup.`);
+}
+
+// -- removing a key --------------------------------------------------------------------------
+
+let removing = "";
+
+function askToRemove(name) {
+  removing = name;
+  const state = keys.find((key) => key.name === name)?.state;
+  const holds = state ? ` It holds ${formatAmount(state.balance)} ${network.symbol}.` : "";
+  byId("delete-heading").textContent = `Remove the key ${name}?`;
+  byId("delete-text").textContent =
+    `It goes from this browser for good.${holds} Without a backup nobody can spend that again.`;
+  byId("delete-dialog").returnValue = "";
+  byId("delete-dialog").showModal();
+}
+
+async function removed() {
+  if (byId("delete-dialog").returnValue !== "remove") return;
+  await removeKey(removing);
+  tell(told, "info", `Removed ${removing}.`);
+  await reloadKeys();
+  byId("keys-heading").focus();
+}
+
+/** Puts the list and its dialogs to work. */
+export function startKeys() {
+  document.addEventListener("wallet:keys", drawList);
+  byId("keys").addEventListener("click", act);
+  opens(byId("open-make"), byId("make-dialog"), byId("make"));
+  opens(byId("open-import"), byId("import-dialog"), byId("import"));
+  submits(byId("make"), byId("make-submit"), makeKey);
+  submits(byId("import"), byId("import-submit"), importIt);
+  byId("import-file").addEventListener("change", readFile);
+  byId("import-text").addEventListener("input", lookAtText);
+  byId("delete-dialog").addEventListener("close", removed);
+}

@@ -1,0 +1,199 @@
+// Sending from the wallet page: a form that is checked while it is filled, a review of what is
+// signed, and how it fares.
+
+import { formatAmount, parseAmount } from "./amounts.js";
+import { decodeAddress, toHex } from "./bytes.js";
+import { byId, fillFacts, goTo, make, mark, tell } from "./dom.js";
+import { FeeField } from "./fees.js";
+import { chosen, keys, refreshBalances } from "./keychoice.js";
+import { network } from "./network.js";
+import { Refusal } from "./node.js";
+import { draft, signed, sizeWith, submit } from "./payment.js";
+import { showProgress } from "./progress.js";
+
+const form = byId("send");
+const steps = ["step-form", "step-review", "step-status"].map(byId);
+const [formStep, reviewStep, statusStep] = steps;
+const recipient = byId("recipient");
+const amount = byId("amount");
+const note = byId("note");
+const coins = (units) => `${formatAmount(units)} ${network.symbol}`;
+const noteBytes = () => new TextEncoder().encode(note.value);
+
+let fee = null;
+let current = null; // what is reviewed; with `.signed` once it was signed
+let busy = false;
+
+// -- checks ----------------------------------------------------------------------------------
+
+function checkRecipient() {
+  const text = recipient.value.trim();
+  if (!text) throw new Error(`Type an address: it begins with ${network.prefix}1.`);
+  return decodeAddress(network.prefix, text);
+}
+
+function checkAmount() {
+  const units = parseAmount(amount.value);
+  if (!units && !note.value) throw new Error("Give an amount above 0, or a note.");
+  const state = chosen()?.state;
+  if (state && units + fee.value > state.spendable) {
+    throw new Error(`The key can spend ${coins(state.spendable)} now, the fee included.`);
+  }
+  return units;
+}
+
+function checkNote() {
+  const data = noteBytes();
+  if (data.length > network.maxData) {
+    throw new Error(`${data.length} bytes, at most ${network.maxData}.`);
+  }
+  return data;
+}
+
+const CHECKS = [[recipient, checkRecipient], [amount, checkAmount], [note, checkNote]];
+
+/** Sentences on the page begin in upper case and end with a stop; messages of modules may not. */
+function sentence(message) {
+  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  return text.endsWith(".") ? text : `${text}.`;
+}
+
+/** What a check answers; undefined where the field is wrong, which is then marked. */
+function checked(field, check) {
+  try {
+    const value = check();
+    mark(field, null);
+    return value;
+  } catch (error) {
+    mark(field, sentence(error.message));
+    return undefined;
+  }
+}
+
+/** An empty field is not called wrong before the person asks for the review. */
+function checkFilled() {
+  for (const [field, check] of CHECKS) {
+    if (field.value) checked(field, check);
+    else mark(field, null);
+  }
+}
+
+function hint() {
+  const used = noteBytes().length;
+  byId("note-hint").textContent = `${used} of ${network.maxData} bytes`;
+  const state = chosen()?.state;
+  byId("amount-hint").textContent = state ? `Can spend now: ${coins(state.spendable)}` : "";
+}
+
+function changed() {
+  fee.draw();
+  hint();
+  checkFilled();
+}
+
+// -- review ----------------------------------------------------------------------------------
+
+function noteFact(data) {
+  if (!data.length) return "none";
+  return make("span", { class: "note" }, new TextDecoder().decode(data));
+}
+
+function showReview({ key, fields, bytes, left }) {
+  const size = sizeWith(fields.data.length);
+  const own = key.address === recipient.value.trim().toLowerCase();
+  const fact = (text) => make("span", { class: "hash" }, text);
+  fillFacts(byId("review-facts"), [
+    ["From", make("span", {}, make("strong", {}, key.name), " ", fact(key.address))],
+    ["To", make("span", {}, fact(recipient.value.trim().toLowerCase()), own ? " (this key)" : "")],
+    ["Amount", make("strong", {}, coins(fields.amount))],
+    ["Fee", `${coins(fields.fee)} for ${size} bytes`],
+    ["Leaves the key", coins(fields.amount + fields.fee)],
+    ["Left after it", coins(left)],
+    ["Note", noteFact(fields.data)],
+    ["Sequence", `${fields.sequence}: so many transactions of the key come before it`],
+    ["Dated", new Date(fields.timestamp * 1000).toISOString().replace(/\.\d+Z/, "Z")],
+    ["Network", make("span", {}, network.name, " ", fact(network.id))],
+  ]);
+  byId("review-bytes").textContent = toHex(bytes);
+}
+
+async function review() {
+  const values = CHECKS.map(([field, check]) => checked(field, check));
+  const wrong = CHECKS.findIndex((_, i) => values[i] === undefined);
+  if (wrong >= 0) {
+    CHECKS[wrong][0].focus();
+    return;
+  }
+  if (!fee.check()) {
+    fee.focus();
+    return;
+  }
+  const [to, units, data] = values;
+  const order = { recipient: to, amount: units, fee: fee.value, data };
+  current = await draft(chosen(), order);
+  showReview(current);
+  tell(byId("review-told"), "danger");
+  goTo(steps, reviewStep);
+}
+
+// -- signing and sending ---------------------------------------------------------------------
+
+/** Signed once: should no answer come, the same is sent again, which counts once. */
+async function send() {
+  current.signed ??= await signed(current);
+  await submit(current.signed);
+  const { id } = current.signed;
+  current = null;
+  showProgress(byId("progress"), id);
+  goTo(steps, statusStep);
+  await refreshBalances();
+}
+
+/** Runs one thing at a time; what it throws is told in `box`. */
+async function once(button, box, work) {
+  if (busy) return;
+  busy = true;
+  button.disabled = true;
+  tell(box, "danger");
+  try {
+    await work();
+  } catch (error) {
+    // What the node refused is not to be sent again as it is.
+    if (error instanceof Refusal && error.status < 500 && current) delete current.signed;
+    tell(box, "danger", sentence(error.message));
+  } finally {
+    busy = false;
+    button.disabled = false;
+  }
+}
+
+function startAgain() {
+  form.reset();
+  byId("fee-own").hidden = true;
+  changed();
+  goTo(steps, formStep);
+}
+
+/** Puts the form, the review and the status to work. */
+export function startSending() {
+  fee = new FeeField(() => noteBytes().length, () => {
+    hint();
+    checkFilled();
+  });
+  form.addEventListener("input", (event) => {
+    if (event.target !== byId("fee")) changed();
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (keys.length) once(byId("review"), byId("form-told"), review);
+  });
+  byId("sign").addEventListener("click", () => once(byId("sign"), byId("review-told"), send));
+  byId("change").addEventListener("click", () => {
+    if (!busy) goTo(steps, formStep);
+  });
+  byId("again").addEventListener("click", startAgain);
+  document.addEventListener("wallet:keys", hint);
+  document.addEventListener("cairn:new-block", () => fee.refresh());
+  hint();
+  fee.refresh();
+}
