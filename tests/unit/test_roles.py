@@ -53,3 +53,13 @@ def test_every_role_has_its_parts(role: str) -> None:
     parts = ("defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml", "README.md")
     missing = [part for part in parts if not (ROOT / "roles" / role / part).is_file()]
     assert missing == []
+
+
+def _plays(name: str) -> Any:
+    return yaml.safe_load((ROOT / "playbooks" / name).read_text(encoding="utf-8"))
+
+
+def test_nodes_start_when_the_web_servers_that_they_join_at_are_up() -> None:
+    order = [role["role"] for play in _plays("site.yml") for role in play.get("roles", [])]
+    assert sorted(order) == ROLES
+    assert order.index("proxy") < order.index("node")
