@@ -63,3 +63,17 @@ def test_nodes_start_when_the_web_servers_that_they_join_at_are_up() -> None:
     order = [role["role"] for play in _plays("site.yml") for role in play.get("roles", [])]
     assert sorted(order) == ROLES
     assert order.index("proxy") < order.index("node")
+
+
+def test_a_removed_node_leaves_no_unit_of_ours() -> None:
+    removing = "".join(
+        (ROOT / "roles" / role / "tasks" / "remove.yml").read_text(encoding="utf-8")
+        for role in ("node", "proxy")
+    )
+    units = [
+        path.stem
+        for path in (ROOT / "roles").rglob("templates/**/cairn*.j2")
+        if path.stem.endswith((".service", ".socket", ".target", ".timer"))
+    ]
+    assert len(units) >= 11
+    assert [unit for unit in units if f"/etc/systemd/system/{unit}\n" not in removing] == []
