@@ -1,5 +1,6 @@
 """The roles say the same in their defaults, in their argument specs, and among each other."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ def test_nodes_start_when_the_web_servers_that_they_join_at_are_up() -> None:
     order = [role["role"] for play in _plays("site.yml") for role in play.get("roles", [])]
     assert sorted(order) == ROLES
     assert order.index("proxy") < order.index("node")
+
+
+def test_delegated_tasks_do_not_take_the_delegates_address_for_the_hosts() -> None:
+    # There ansible_host and ansible_port are those of localhost, unless the inventory gives some.
+    for path in (ROOT / "roles").glob("*/tasks/*.yml"):
+        for task in yaml.safe_load(path.read_text(encoding="utf-8")):
+            if "delegate_to" in task:
+                assert not re.search(r"(?<!\.)\bansible_(host|port)\b", str(task)), path
 
 
 def test_a_removed_node_leaves_no_unit_of_ours() -> None:
