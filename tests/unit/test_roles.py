@@ -74,15 +74,24 @@ def test_delegated_tasks_do_not_take_the_delegates_address_for_the_hosts() -> No
                 assert not re.search(r"(?<!\.)\bansible_(host|port)\b", str(task)), path
 
 
+UNITS = [
+    path
+    for path in sorted((ROOT / "roles").rglob("templates/**/*.j2"))
+    if path.stem.endswith((".service", ".socket", ".target", ".timer"))
+]
+
+
 def test_a_removed_node_leaves_no_unit_of_ours() -> None:
     removing = "".join(
         (ROOT / "roles" / role / "tasks" / "remove.yml").read_text(encoding="utf-8")
         for role in ("node", "proxy")
     )
-    units = [
-        path.stem
-        for path in (ROOT / "roles").rglob("templates/**/cairn*.j2")
-        if path.stem.endswith((".service", ".socket", ".target", ".timer"))
-    ]
-    assert len(units) >= 11
-    assert [unit for unit in units if f"/etc/systemd/system/{unit}\n" not in removing] == []
+    left = [unit for unit in UNITS if f"/etc/systemd/system/{unit.stem}\n" not in removing]
+    assert len(UNITS) >= 11
+    assert left == []
+
+
+def test_the_nodes_sandbox_is_for_units_that_reckon_with_it() -> None:
+    # systemd applies cairn-.service.d to whatever is called cairn-*.service.
+    named = [unit for unit in UNITS if re.fullmatch(r"cairn-.*\.service", unit.stem)]
+    assert {unit.relative_to(ROOT).parts[1] for unit in named} == {"node"}
