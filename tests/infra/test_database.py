@@ -6,7 +6,7 @@ from tests.support.lab import LabHost
 
 
 def _sql(host: LabHost, user: str, statement: str) -> tuple[int, str]:
-    done = host.run(f'runuser -u {user} -- mysql -N -B cairn -e "{statement}"')
+    done = host.run(f'runuser -u {user} -- mariadb -N -B cairn -e "{statement}"')
     return done.code, done.output
 
 
@@ -49,11 +49,11 @@ def test_the_migrations_account_changes_tables(host: LabHost) -> None:
 
 @pytest.mark.parametrize("account", ["cairn", "cairn-web", "cairn-migrate", "root"])
 def test_no_account_is_anybody_elses(host: LabHost, account: str) -> None:
-    done = host.run(f"runuser -u nobody -- mysql -u {account} -e 'SELECT 1'")
+    done = host.run(f"runuser -u nobody -- mariadb -u {account} -e 'SELECT 1'")
     assert done.code != 0
     assert "denied" in done.output
 
 
 def test_writes_are_durable(host: LabHost) -> None:
     names = "@@innodb_flush_log_at_trx_commit, @@innodb_doublewrite"
-    assert host.check_output(f"mysql -N -B -e 'SELECT {names}'").split() == ["1", "1"]
+    assert host.check_output(f"mariadb -N -B -e 'SELECT {names}'").split() == ["1", "1"]

@@ -60,3 +60,12 @@ def test_the_deploy_user_may_do_one_thing_as_root(host: LabHost) -> None:
 def test_the_hooks_are_not_the_deploy_users(host: LabHost) -> None:
     listed = host.check_output("find /usr/local/lib/cairn ! -user root -o -perm /022 ! -type l")
     assert listed == ""
+
+
+def test_a_certificate_that_fits_no_more_is_renewed_by_its_unit(host: LabHost) -> None:
+    own = "/etc/ssl/cairn/own"
+    before = host.check_output(f"readlink {own}")
+    host.check_output(f"echo another > {own}/names; systemctl start proxy-certificate.service")
+    assert host.check_output(f"readlink {own}") != before
+    assert host.address in host.check_output(f"cat {own}/names")
+    assert host.check_output("systemctl is-enabled proxy-certificate.timer") == "enabled"

@@ -176,7 +176,8 @@ def test_a_commit_that_starts_unhealthy_is_rolled_back(clone: Clone) -> None:
     )
     clone.commit({name: clone.read(name) + broken})
     before = release_of(clone.host), clone.remote()
-    done = clone.push()
+    with watched(clone.host):
+        done = clone.push()
     assert "NOT DEPLOYED" in done.stdout, done.stdout
     assert (release_of(clone.host), clone.remote()) == before
     wait_until(clone.host.is_ready, 60, "the old release is ready again")
