@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from testinfra.host import Host
 
 from tests.support.lab import ROOT, Lab, LabHost, read_hosts
 from tools.lab import commands, machine
 
 NAMES = ("node1", "node2", "node3")
 # What looks at the hosts as the playbook left them goes first, what hurts them last.
-LAST = ("test_play_again", "test_push", "test_faults")
+LAST = ("test_play_again", "test_playbooks", "test_push", "test_faults", "test_remove")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,5 +49,12 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
 
 
 @pytest.fixture(params=NAMES)
-def host(request: pytest.FixtureRequest, lab: Lab) -> LabHost:
+def node(request: pytest.FixtureRequest, lab: Lab) -> LabHost:
+    """Each host in turn, to act on."""
     return lab[request.param]
+
+
+@pytest.fixture
+def host(node: LabHost) -> Host:
+    """Each host in turn, to be looked at."""
+    return node.inside
