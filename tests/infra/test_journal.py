@@ -9,6 +9,8 @@ _KNOWN = (
     # Debian's package says this while it is installed, and not again. It warns of an option that is
     # without effect where no binary log is kept, and the journal takes all of its words for errors.
     ("mariadb-server.postinst", "[Warning] You need to use --log-bin"),
+    # Anybody who connects and goes, as a scan of the ports does, is an error to sshd.
+    ("sshd", "error: kex_exchange_identification: "),
 )
 
 

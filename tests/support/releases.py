@@ -16,7 +16,7 @@ DEPLOY_SSH = (
 _ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
-    "GITDEPLOY_SSH_COMMAND": DEPLOY_SSH,
+    "GIT_SSH_COMMAND": DEPLOY_SSH,
     **{f"GIT_{who}_NAME": "Lab" for who in ("AUTHOR", "COMMITTER")},
     **{f"GIT_{who}_EMAIL": "lab@example.net" for who in ("AUTHOR", "COMMITTER")},
 }
