@@ -132,7 +132,12 @@ def _other_header(proof: dict[str, Any]) -> None:
 
 TAMPERINGS: dict[str, tuple[Callable[[dict[str, Any]], object], int]] = {
     "network": (lambda proof: proof.update(network="mainnet"), 0),
-    "signature": (lambda proof: proof.update(transaction=_flip(proof["transaction"], -5 + len(proof["transaction"]))), 2),
+    "signature": (
+        lambda proof: proof.update(
+            transaction=_flip(proof["transaction"], len(proof["transaction"]) - 5)
+        ),
+        2,
+    ),
     "amount": (lambda proof: proof.update(transaction=_flip(proof["transaction"], 139)), 2),
     "path": (lambda proof: proof.update(path=[_flip(each, 3) for each in proof["path"]]), 3),
     "height": (lambda proof: proof.update(height=proof["height"] + 1), 3),

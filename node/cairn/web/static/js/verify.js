@@ -56,7 +56,9 @@ function showFound({ sender, id, block, confirmations, work }) {
     ["Transaction", link(`/transaction/${id}`, id)],
     [
       "To forge it",
-      `${counted(work, "hash", "es")} in ${counted(confirmations, "block", "s")} would have to be ` +
+      `${counted(work, "hash", "es")} in ${
+        counted(confirmations, "block", "s")
+      } would have to be ` +
       "done again",
     ],
   ]);
