@@ -19,13 +19,14 @@ from tests.support.builders import COIN, make_key
 from tests.support.devnet import DevUp, free_base_port
 from tests.support.gunicorn import running_gunicorn
 from tests.support.network import free_ports
+from tests.support.rest import RestApi
 from tests.support.web import WebTestNode
 
 ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-extensions", "--no-default-browser-check", "--window-size=1280,900",
-    "--hide-scrollbars",
+    "--hide-scrollbars", "--force-prefers-reduced-motion",  # clicks do not wait for scrolling
 )  # fmt: skip
 NOTE = "<img src=x onerror=alert(1)> & “quotes”"
 NODES = 3
@@ -72,10 +73,15 @@ class DevNet:
         self.data = data
         self.urls = [f"http://127.0.0.1:{base_port + 10 * number}" for number in range(NODES)]
 
-    @property
-    def operator_token(self) -> str:
-        """Of the first node."""
-        return (self.data / "node-0" / "operator.token").read_text(encoding="utf-8").strip()
+    def operator_token(self, node: int = 0) -> str:
+        """Of one node."""
+        file = self.data / f"node-{node}" / "operator.token"
+        return file.read_text(encoding="utf-8").strip()
+
+    def operate(self, node: int, path: str, **fields: object) -> None:
+        """Has a node's operator do this, which must not be refused."""
+        reply = RestApi(self.urls[node]).post_json(path, fields, self.operator_token(node))
+        assert reply.status in {200, 202}, reply.body
 
     def cairn(self, *words: str, node: int = 0) -> Any:
         """What the `cairn` command answers, as JSON; its wallets are the demo wallets."""
@@ -114,6 +120,16 @@ def devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevNet]:
         yield DevNet(data, base_port)
     finally:
         run.stop()
+
+
+@pytest.fixture
+def resting(devnet: DevNet) -> Iterator[DevNet]:
+    """The network while no miner mines of itself: what is sent waits until a test says "mine"."""
+    for node in range(NODES):
+        devnet.operate(node, "miner", mode="off")
+    yield devnet
+    for node in range(NODES):
+        devnet.operate(node, "miner", mode=None)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from selenium.webdriver import Chrome
 FOLDER = Path(__file__).parents[2] / ".cairn" / "screenshots"
 """Kept after the run, for a person to look at."""
 MAX_HEIGHT = 4_000
+FOR_README = ("overview-waiting-light.png", "wallet-review-dark.png")
+"""Their tops are also kept small, as `readme-…`: `docs/images` has copies."""
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 SERIOUS = ("serious", "critical")
 
@@ -59,11 +61,18 @@ def take_picture(browser: Chrome, screen: Screen, name: str, folder: Path = FOLD
     folder.mkdir(parents=True, exist_ok=True)
     height = int(browser.execute_script("return document.documentElement.scrollHeight"))
     _set_size(browser, screen, max(screen.height, min(height, MAX_HEIGHT)))
-    shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
-    _set_size(browser, screen, screen.height)
     file = folder / f"{name}-{screen.name}.png"
-    file.write_bytes(base64.b64decode(shot["data"]))
+    _capture(browser, file)
+    _set_size(browser, screen, screen.height)
+    if file.name in FOR_README:
+        clip = {"x": 0, "y": 0, "width": screen.width, "height": screen.height, "scale": 0.75}
+        _capture(browser, folder / f"readme-{file.name}", clip=clip)
     return file
+
+
+def _capture(browser: Chrome, file: Path, **options: object) -> None:
+    shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", **options})
+    file.write_bytes(base64.b64decode(shot["data"]))
 
 
 def sideways(browser: Chrome) -> int:

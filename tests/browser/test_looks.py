@@ -5,6 +5,7 @@ The pictures stay in `.cairn/screenshots`, for a person to look at.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +23,12 @@ from tests.browser.screens import (
     sideways,
     take_picture,
 )
+from tests.browser.steps import fill, find, have_key, says, until
+from tests.support.gunicorn import running_gunicorn
+from tests.support.network import free_ports
 from tests.support.polling import wait_until
 from tests.support.rest import RestApi
+from tests.support.web import WebTestNode
 
 SECONDS = 30
 BLOCKS = 3
@@ -76,6 +81,7 @@ PAGES: dict[str, Where] = {
     "verify": lambda _: "/verify",
     "faucet": lambda _: "/faucet",
     "operator-login": lambda _: "/operator",
+    "block-not-found": lambda _: "/block/999999999",
     "api": lambda _: "/api",
     "search-found-nothing": lambda _: "/search?q=nothing-like-that",
     "not-found": lambda _: "/there/is/nothing/here",
@@ -100,11 +106,100 @@ def test_page_is_good_in_every_light(looker: Chrome, sights: Sights, name: str) 
     faults = []
     for screen in SCREENS:
         open_page(looker, screen, sights.url + PAGES[name](sights))
-        take_picture(looker, screen, name)
-        if over := sideways(looker):
-            faults.append(f"{screen.name}: {over} pixels wider than the screen")
-        faults += [f"{screen.name}: {each}" for each in axe_violations(looker)]
+        faults += look(looker, screen, name)
     assert not faults, "\n".join(faults)
+
+
+def test_what_waits_is_good_in_every_light(looker: Chrome, sights: Sights, resting: DevNet) -> None:
+    """A payment in the pool, on the pages that show it."""
+    other = resting.cairn("wallet", "show", "demo-12")["address"]
+    waiting = [
+        resting.send("demo-11", other, "--amount", f"{1_234 * each}.5", "--note", f"Part {each}")
+        for each in range(1, 6)
+    ]
+    faults = []
+    for name, path in {
+        "overview-waiting": "/",
+        "pool-waiting": "/pool",
+        "transaction-waiting": f"/transaction/{waiting[0]}",
+        "address-waiting": f"/address/{other}",
+        "faucet-paid": f"/faucet?paid={waiting[0]}",
+    }.items():
+        for screen in SCREENS:
+            open_page(looker, screen, sights.url + path)
+            faults += look(looker, screen, name)
+    assert not faults, "\n".join(faults)
+
+
+def test_operators_page_is_good_in_every_light(
+    looker: Chrome, sights: Sights, devnet: DevNet
+) -> None:
+    looker.get(f"{sights.url}/operator")
+    token = looker.find_element(By.ID, "token")
+    token.send_keys(devnet.operator_token())
+    token.submit()
+    WebDriverWait(looker, SECONDS).until(lambda _: looker.find_elements(By.ID, "miner-state"))
+    faults = []
+    for screen in SCREENS:
+        open_page(looker, screen, f"{sights.url}/operator")
+        faults += look(looker, screen, "operator")
+    looker.delete_all_cookies()
+    assert not faults, "\n".join(faults)
+
+
+def test_wallet_in_use_is_good_in_every_light(
+    looker: Chrome, sights: Sights, devnet: DevNet, tmp_path: Path
+) -> None:
+    """Dialog, list of keys, form with a mistake, and review."""
+    url, recipient = devnet.urls[2], devnet.cairn("wallet", "show", "demo-12")["address"]
+    have_key(looker, devnet, url, "demo-13", tmp_path)
+    faults = []
+    for screen in SCREENS:
+        open_page(looker, screen, f"{url}/wallet")
+        until(looker, lambda: "," in find(looker, "keys").text, "what the key holds")
+        fill(looker, recipient=recipient, amount="1.5.0", note="Rent for May")
+        find(looker, "review").click()
+        faults += look(looker, screen, "wallet-mistake")
+        fill(looker, amount="12.5")
+        find(looker, "review").click()
+        says(looker, "review-facts", "12.5")
+        faults += look(looker, screen, "wallet-review")
+        looker.get(f"{url}/wallet")
+        until(looker, lambda: "," in find(looker, "keys").text, "what the key holds")
+        find(looker, "open-make").click()
+        faults += look(looker, screen, "wallet-make")
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("name", ["overview", "pool", "nodes", "forks", "chain"])
+def test_new_node_is_good_in_every_light(looker: Chrome, new_node: str, name: str) -> None:
+    """Nothing happened yet, and no other node is known."""
+    faults = []
+    for screen in SCREENS:
+        open_page(looker, screen, f"{new_node}/{'' if name == 'overview' else name}")
+        faults += look(looker, screen, f"{name}-empty")
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture(scope="module")
+def new_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The pages of a node that has its genesis block and nothing else."""
+    node = WebTestNode(tmp_path_factory.mktemp("new"))
+    try:
+        node.start_listener()
+        with running_gunicorn(node.config_file, free_ports(1)[0]) as (api, _):
+            yield api.url
+    finally:
+        node.close()
+
+
+def look(browser: Chrome, screen: Screen, name: str) -> list[str]:
+    """Takes the picture; what is wrong with the page as it stands."""
+    take_picture(browser, screen, name)
+    faults = axe_violations(browser)
+    if over := sideways(browser):
+        faults.append(f"{over} pixels wider than the screen")
+    return [f"{name}, {screen.name}: {each}" for each in faults]
 
 
 def open_page(browser: Chrome, screen: Screen, url: str) -> None:

@@ -192,7 +192,10 @@ def test_mistakes_in_making_a_key_are_named(
     [
         ("not a key", "no key"),
         ("0" * 64, "no P-256 private key"),
-        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----", "cannot"),
+        (
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----",
+            "cannot",
+        ),
     ],
 )
 def test_what_is_no_key_is_not_imported(browser: Chrome, url: str, text: str, words: str):
