@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from testinfra.host import Host
 
 from tests.support.lab import ROOT, Lab, LabHost, read_hosts
 from tools.lab import commands, machine
 
 NAMES = ("node1", "node2", "node3")
 # What looks at the hosts as the playbook left them goes first, what hurts them last.
-LAST = ("test_play_again", "test_push", "test_faults")
+LAST = ("test_play_again", "test_playbooks", "test_push", "test_faults", "test_remove")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,20 +24,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.timeout(900))
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
-    places = [place for place, item in enumerate(items) if item in ours]
     ours.sort(key=lambda item: LAST.index(item.path.stem) if item.path.stem in LAST else -1)
-    for place, item in zip(places, ours, strict=True):
-        items[place] = item
+    # After all others: those need not share the processors with three mining hosts.
+    items[:] = [item for item in items if item not in set(ours)] + ours
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
     was_up = commands.is_up()
     if not was_up:
         command = [sys.executable, str(ROOT / "dev"), "lab", "up"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():  # minutes, so one sees how far it is
+            print(flush=True)
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
-            pytest.fail(f"./dev lab up: {done.stdout[-6000:]}{done.stderr[-3000:]}")
+            pytest.fail(f"./dev lab up ended with {done.returncode}; its words are above")
     try:
         yield Lab(read_hosts())
     finally:
@@ -46,5 +49,12 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(params=NAMES)
-def host(request: pytest.FixtureRequest, lab: Lab) -> LabHost:
+def node(request: pytest.FixtureRequest, lab: Lab) -> LabHost:
+    """Each host in turn, to act on."""
     return lab[request.param]
+
+
+@pytest.fixture
+def host(node: LabHost) -> Host:
+    """Each host in turn, to be looked at."""
+    return node.inside

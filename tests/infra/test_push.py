@@ -4,86 +4,23 @@ Every push goes to node2, from a clone of the commit that it runs; the last test
 to where the others are.
 """
 
-import os
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.support.lab import STATE, Lab, LabHost, Watcher
+from tests.support.lab import Lab, LabHost
 from tests.support.polling import wait_until
-
-_SSH = (
-    "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "
-    f"-o LogLevel=ERROR -o IdentitiesOnly=yes -i {STATE / 'deploy_key'}"
+from tests.support.releases import (
+    DEPLOY_SSH,
+    Clone,
+    Pushed,
+    commit_of,
+    release_of,
+    watched,
 )
-_ENVIRONMENT = {
-    "PATH": os.environ["PATH"],
-    "HOME": "/nonexistent",
-    "GIT_SSH_COMMAND": _SSH,
-    **{f"GIT_{who}_NAME": "Lab" for who in ("AUTHOR", "COMMITTER")},
-    **{f"GIT_{who}_EMAIL": "lab@example.net" for who in ("AUTHOR", "COMMITTER")},
-}
-
-
-class Clone:
-    """A clone of what a host runs."""
-
-    def __init__(self, host: LabHost, folder: Path) -> None:
-        self.host = host
-        self.folder = folder
-        self.url = f"ssh://deploy@{host.address}/srv/cairn/repo.git"
-        self.git("clone", "-q", "-b", "main", self.url, str(folder), where=folder.parent)
-
-    def git(self, *words: str, where: Path | None = None) -> str:
-        """What git printed; it has to succeed."""
-        done = self._run(words, where)
-        assert done.returncode == 0, done.stdout
-        return done.stdout.strip()
-
-    def _run(self, words: tuple[str, ...], where: Path | None = None) -> "_Done":
-        return subprocess.run(
-            ["git", *words],
-            cwd=where or self.folder,
-            env=_ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-
-    def commit(self, changes: dict[str, str]) -> str:
-        """A commit with these files changed; its hash."""
-        for name, text in changes.items():
-            (self.folder / name).write_text(text, encoding="utf-8")
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", "a change from the lab")
-        return self.git("rev-parse", "HEAD")
-
-    def read(self, name: str) -> str:
-        """A file of the clone."""
-        return (self.folder / name).read_text(encoding="utf-8")
-
-    def push(self, *words: str) -> "_Done":
-        """A push; its story is the output."""
-        return self._run(("push", self.url, *(words or ("HEAD:main",))))
-
-    def remote(self) -> str:
-        """The commit that the host's branch is at."""
-        return self.git("ls-remote", self.url, "refs/heads/main").split()[0]
-
-    def reset(self) -> None:
-        """Back to what the host runs."""
-        self.git("fetch", "-q", self.url, "main")
-        self.git("reset", "-q", "--hard", "FETCH_HEAD")
-
-
-_Done = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
@@ -100,34 +37,6 @@ def module_clone(node: LabHost, tmp_path_factory: pytest.TempPathFactory) -> Clo
 def clone(module_clone: Clone) -> Clone:
     module_clone.reset()
     return module_clone
-
-
-@contextmanager
-def watched(host: LabHost) -> Iterator[Watcher]:
-    """Clients ask the proxy all the time; none of them may notice anything."""
-    watcher = Watcher(host)
-    thread = threading.Thread(target=watcher.watch)
-    thread.start()
-    try:
-        yield watcher
-    finally:
-        watcher.stop()
-        thread.join()
-    assert watcher.asked > 0
-    assert watcher.failures == []
-
-
-def release_of(host: LabHost) -> str:
-    """The release that serves."""
-    return host.check_output("readlink /srv/cairn/current")
-
-
-def commit_of(host: LabHost) -> str:
-    """The commit that serves."""
-    return host.check_output(
-        "python3 -c 'import json;"
-        'print(json.load(open("/srv/cairn/current/.release.json"))["commit"])\''
-    )
 
 
 @contextmanager
@@ -176,7 +85,8 @@ def test_a_commit_that_starts_unhealthy_is_rolled_back(clone: Clone) -> None:
     )
     clone.commit({name: clone.read(name) + broken})
     before = release_of(clone.host), clone.remote()
-    done = clone.push()
+    with watched(clone.host):
+        done = clone.push()
     assert "NOT DEPLOYED" in done.stdout, done.stdout
     assert (release_of(clone.host), clone.remote()) == before
     wait_until(clone.host.is_ready, 60, "the old release is ready again")
@@ -208,7 +118,7 @@ def test_deleting_the_branch_is_refused(clone: Clone) -> None:
 
 def test_a_second_push_meanwhile_fails_fast_and_says_who_has_the_lock(clone: Clone) -> None:
     commit = clone.commit({})
-    first: list[_Done] = []
+    first: list[Pushed] = []
     thread = threading.Thread(target=lambda: first.append(clone.push()))
     thread.start()
     try:
@@ -229,7 +139,7 @@ def test_a_second_push_meanwhile_fails_fast_and_says_who_has_the_lock(clone: Clo
 def test_the_deploy_key_opens_no_shell(node: LabHost) -> None:
     for command in ([], ["id"], ["cat /etc/passwd"]):
         done = subprocess.run(
-            [*_SSH.split(), f"deploy@{node.address}", *command],
+            [*DEPLOY_SSH.split(), f"deploy@{node.address}", *command],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

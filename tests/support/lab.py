@@ -11,6 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import testinfra
+from testinfra.host import Host
+
 from tests.support.polling import wait_until
 from tests.support.rest import NoAnswer, RestApi
 
@@ -46,10 +49,25 @@ class LabHost:
         """What the proxy serves on port 80."""
         return RestApi(f"http://{self.address}", timeout_seconds=5)
 
+    @cached_property
+    def options(self) -> tuple[str, ...]:
+        """Of ssh: one connection for all commands."""
+        control = ("-o", "ControlMaster=auto", "-o", f"ControlPath=/run/lab-{self.name}-%C")
+        return (*ROOT_OPTIONS, *control, "-o", "ControlPersist=60")
+
+    @cached_property
+    def inside(self) -> Host:
+        """What testinfra sees on the host, as root."""
+        return testinfra.get_host(
+            f"ssh://vagrant@{self.address}",
+            ssh_identity_file=self.key_file,
+            ssh_extra_args=" ".join(self.options),
+            sudo=True,
+        )
+
     def run(self, command: str, timeout_seconds: float = 60) -> Done:
         """Run a shell command as root."""
-        control = ("-o", "ControlMaster=auto", "-o", f"ControlPath=/run/lab-{self.name}-%C")
-        ssh = ["ssh", *ROOT_OPTIONS, *control, "-o", "ControlPersist=60", "-i", self.key_file]
+        ssh = ["ssh", *self.options, "-i", self.key_file]
         ssh += [f"vagrant@{self.address}", f"sudo -n sh -c {shlex.quote(command)}"]
         done = subprocess.run(
             ssh,

@@ -56,6 +56,24 @@ def test_help_of_up_names_every_option(option: str) -> None:
     assert option in run_dev("up", "--help").stdout
 
 
+def documented_commands() -> list[str]:
+    """What follows `./dev` in the documents, as code of its own or inside a line."""
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in documents)
+    found = re.findall(r"(?:^ {4}|`)(?:sudo )?\./dev ([^`\n]*)", text, re.MULTILINE)
+    commands = {re.split(r" +#| && ", command)[0].strip() for command in found}
+    return sorted(command for command in commands if "--help" not in command)
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_takes_every_command_of_the_documents(dev: ModuleType, command: str) -> None:
+    options, rest = dev.build_parser().parse_known_args(command.split())
+    takes_more = options.command in ("test", "bench") or (
+        options.command == "lab" and options.action in ("test", "ssh")
+    )
+    assert takes_more or rest == []
+
+
 def test_refuses_words_that_setup_does_not_know() -> None:
     done = run_dev("setup", "--for", "node", "everything")
     assert done.returncode == 1

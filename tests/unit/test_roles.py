@@ -1,5 +1,6 @@
 """The roles say the same in their defaults, in their argument specs, and among each other."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,44 @@ def test_every_role_has_its_parts(role: str) -> None:
     parts = ("defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml", "README.md")
     missing = [part for part in parts if not (ROOT / "roles" / role / part).is_file()]
     assert missing == []
+
+
+def _plays(name: str) -> Any:
+    return yaml.safe_load((ROOT / "playbooks" / name).read_text(encoding="utf-8"))
+
+
+def test_nodes_start_when_the_web_servers_that_they_join_at_are_up() -> None:
+    order = [role["role"] for play in _plays("site.yml") for role in play.get("roles", [])]
+    assert sorted(order) == ROLES
+    assert order.index("proxy") < order.index("node")
+
+
+def test_delegated_tasks_do_not_take_the_delegates_address_for_the_hosts() -> None:
+    # There ansible_host and ansible_port are those of localhost, unless the inventory gives some.
+    for path in (ROOT / "roles").glob("*/tasks/*.yml"):
+        for task in yaml.safe_load(path.read_text(encoding="utf-8")):
+            if "delegate_to" in task:
+                assert not re.search(r"(?<!\.)\bansible_(host|port)\b", str(task)), path
+
+
+UNITS = [
+    path
+    for path in sorted((ROOT / "roles").rglob("templates/**/*.j2"))
+    if path.stem.endswith((".service", ".socket", ".target", ".timer"))
+]
+
+
+def test_a_removed_node_leaves_no_unit_of_ours() -> None:
+    removing = "".join(
+        (ROOT / "roles" / role / "tasks" / "remove.yml").read_text(encoding="utf-8")
+        for role in ("node", "proxy")
+    )
+    left = [unit for unit in UNITS if f"/etc/systemd/system/{unit.stem}\n" not in removing]
+    assert len(UNITS) >= 11
+    assert left == []
+
+
+def test_the_nodes_sandbox_is_for_units_that_reckon_with_it() -> None:
+    # systemd applies cairn-.service.d to whatever is called cairn-*.service.
+    named = [unit for unit in UNITS if re.fullmatch(r"cairn-.*\.service", unit.stem)]
+    assert {unit.relative_to(ROOT).parts[1] for unit in named} == {"node"}

@@ -24,7 +24,7 @@ BARE = (
 FETCHED = (
     "build-essential pkg-config python3-dev python3-venv default-libmysqlclient-dev "
     "mariadb-server python3-pymysql nftables fail2ban python3-systemd unattended-upgrades "
-    "nginx-light caddy git curl rsync logrotate chrony"
+    "nginx openssl libgmp-dev acl git curl rsync logrotate"
 )
 LXC_CONFIG = """\
 lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed

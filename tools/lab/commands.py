@@ -56,9 +56,22 @@ def prepare(suite: str, nodes: int, *, fresh: bool = False) -> dict[str, str]:
     return environment
 
 
-def is_up() -> bool:
-    """Whether `lab up` has made hosts that `lab down` has not destroyed."""
-    return any((ROOT / ".vagrant" / "machines").glob("*/lxc/id"))
+def prepare_alone(suite: str, provider: str) -> int:
+    """What `vagrant up` needs when it is not us who call it: key, network, box and wheels."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    make_deploy_key()
+    if not is_up("*"):
+        make_network(str(VENV_BIN / "cairn"))
+    if provider == "lxc":
+        require_lab()
+        build_box(suite)
+        share_wheels(str(VENV_BIN / "python"))
+    return 0
+
+
+def is_up(provider: str = "lxc") -> bool:
+    """Whether Vagrant has made hosts that are not destroyed."""
+    return any((ROOT / ".vagrant" / "machines").glob(f"*/{provider}/id"))
 
 
 def current_environment() -> dict[str, str]:

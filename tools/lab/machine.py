@@ -57,14 +57,34 @@ def require_lab() -> None:
         run_step("fetching package lists", ["apt-get", "update"], log, advice, **quiet)
         command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
         run_step(f"installing {', '.join(missing)}", command, log, advice, **quiet)
-    if not BRIDGE.exists():
-        script = next((p for p in map(Path, _BRIDGE_SCRIPTS) if p.is_file()), None)
-        if script is None:
-            raise Failure("The lxc package's own lxc-net script was not found.")
-        advice = "It needs dnsmasq, iptables, and a free network 10.0.3.0/24."
-        run_step("starting the bridge lxcbr0", [str(script), "start"], log, advice)
+    if not BRIDGE.exists() or _has_lost_its_addresses():
+        _start_bridge(log)
 
 
+def _has_lost_its_addresses() -> bool:
+    """Whether lxc-net's bridge stands, but the dnsmasq that it gave addresses with has ended."""
+    if not (_BRIDGE_STATE / "network_up").exists():
+        return False  # another program's bridge, another program's addresses
+    try:
+        pid = int((_BRIDGE_STATE / "dnsmasq.pid").read_text(encoding="ascii"))
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() != "dnsmasq"
+    except (OSError, ValueError):
+        return True
+
+
+def _start_bridge(log: Path) -> None:
+    script = next((path for path in map(Path, _BRIDGE_SCRIPTS) if path.is_file()), None)
+    if script is None:
+        raise Failure("The lxc package's own lxc-net script was not found.")
+    advice = "It needs dnsmasq, iptables, and a free network 10.0.3.0/24."
+    if BRIDGE.exists():
+        # The script would kill what has this number now.
+        (_BRIDGE_STATE / "dnsmasq.pid").unlink(missing_ok=True)
+        run_step("taking the bridge lxcbr0 down", [str(script), "stop"], log, advice)
+    run_step("starting the bridge lxcbr0", [str(script), "start"], log, advice)
+
+
+_BRIDGE_STATE = Path("/run/lxc")
 _BRIDGE_SCRIPTS = (
     "/usr/libexec/lxc/lxc-net",
     "/usr/lib/x86_64-linux-gnu/lxc/lxc-net",

@@ -59,9 +59,7 @@ def fees_view(node: WebNode) -> FeesView:
     mean_size = totals.size_bytes // totals.transactions if totals.transactions else 1
     in_block = node.params.max_block_bytes // max(1, mean_size)
     ranks = (3 * in_block, in_block, in_block // 2)
-    low, normal, high = (
-        max(minimum, _outbidding(rate)) for rate in node.queries.pool_rates(ranks)
-    )
+    low, normal, high = (max(minimum, _outbidding(rate)) for rate in node.queries.pool_rates(ranks))
     return FeesView(minimum=str(minimum), low=str(low), normal=str(normal), high=str(high))
 
 

@@ -47,7 +47,9 @@ function show({ checked, faults }) {
   const sound = checked - faults.length;
   const cut = faults.length > MAX_ROWS ? ` The first ${MAX_ROWS} are listed.` : "";
   summary.textContent = faults.length
-    ? `${count(checked, "checked")}, ${count(sound, "sound")}, ${count(faults.length, "with a problem")}.${cut}`
+    ? `${count(checked, "checked")}, ${count(sound, "sound")}, ${
+      count(faults.length, "with a problem")
+    }.${cut}`
     : `✓ ${count(checked, "checked")}, all of them sound.`;
   rows.replaceChildren(...faults.slice(0, MAX_ROWS).map(row));
   table.hidden = !faults.length;

@@ -32,6 +32,9 @@ function drawSteps() {
     byId("checks").children[i].replaceWith(line(state, CHECKS[i][0], words));
 }
 
+const counted = (number, noun, plural) =>
+  `${number.toLocaleString("en")} ${noun}${Number(number) === 1 ? "" : plural}`;
+
 function showFound({ sender, id, block, confirmations, work }) {
   const date = new Date(Number(block.timestamp) * 1000);
   const link = (href, text) => make("a", { class: "hash", href }, text);
@@ -53,8 +56,10 @@ function showFound({ sender, id, block, confirmations, work }) {
     ["Transaction", link(`/transaction/${id}`, id)],
     [
       "To forge it",
-      `${work.toLocaleString("en")} hashes, in the ${confirmations.toLocaleString("en")} blocks ` +
-      "since, would have to be done again",
+      `${counted(work, "hash", "es")} in ${
+        counted(confirmations, "block", "s")
+      } would have to be ` +
+      "done again",
     ],
   ]);
   byId("found").hidden = false;
