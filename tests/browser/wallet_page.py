@@ -90,8 +90,9 @@ def make_key_in_page(browser: Chrome, name: str, passphrase: str) -> str:
 
 
 def address_of_key(browser: Chrome, name: str) -> str:
-    link = browser.find_element(By.CSS_SELECTOR, f"li[data-name='{name}'] a.hash")
-    return str(link.get_attribute("title"))
+    # In one go: the list of keys is drawn anew when a balance comes.
+    script = "return document.querySelector(`li[data-name='${arguments[0]}'] a.hash`).title"
+    return str(browser.execute_script(script, name))
 
 
 def choose_key(browser: Chrome, name: str) -> None:

@@ -138,6 +138,7 @@ QUESTIONS: dict[str, Callable[[Queries], object]] = {
     "block fees": lambda queries: queries.block_fees([header_at(n).hash() for n in range(8)]),
     "pool of an account": lambda queries: queries.account_pool(ADDRESSES[3], 20),
     "pool fees": lambda queries: queries.pool_fees(),
+    "pool rates": lambda queries: queries.pool_rates([0, 100]),
     "fee bands": lambda queries: queries.fee_bands([0, 10, 100]),
     "minted": lambda queries: queries.minted(header_at(300).hash(), 300, 399),
     "branches": lambda queries: queries.side_branches(None, 20),
@@ -150,7 +151,7 @@ QUESTIONS: dict[str, Callable[[Queries], object]] = {
 RANGES = {"const", "eq_ref", "ref", "range"}
 WHOLE_INDEX = {
     "pool by rate", "pool by age", "pool by sender", "pool fees", "reorganisations",
-    "pool totals", "fee bands",
+    "pool totals", "fee bands", "pool rates",
 }  # fmt: skip
 """Those that begin at an index's end and stop after some rows, and two that count one."""
 UNLISTED = {"nodes", "node_count", "ping", "supply"}

@@ -16,12 +16,15 @@ export const chosen = () => keys.find((key) => key.name === select.value);
 
 function draw(preferred) {
   const kept = preferred ?? select.value;
-  select.replaceChildren(
-    ...keys.map((key) => {
-      const holds = key.state ? ` · ${formatAmount(key.state.spendable)} ${network.symbol}` : "";
-      return make("option", { value: key.name }, `${key.name}${holds}`);
-    }),
-  );
+  const fresh = keys.map((key) => {
+    const holds = key.state ? ` · ${formatAmount(key.state.spendable)} ${network.symbol}` : "";
+    return make("option", { value: key.name }, `${key.name}${holds}`);
+  });
+  const shown = [...select.options];
+  const same = shown.length === fresh.length &&
+    fresh.every((each, place) => each.value === shown[place].value);
+  if (same) fresh.forEach((each, place) => (shown[place].textContent = each.textContent));
+  else select.replaceChildren(...fresh);
   if (keys.some((key) => key.name === kept)) select.value = kept;
   for (const part of document.querySelectorAll("[data-needs-key]")) part.hidden = !keys.length;
   for (const part of document.querySelectorAll("[data-without-key]")) part.hidden = keys.length > 0;

@@ -42,7 +42,7 @@ function item(key) {
   const pending = key.state ? pendingText(key.state) : "";
   return make(
     "li",
-    { "data-name": key.name },
+    { "data-name": key.name, "data-address": key.address },
     make("span", { class: "key-name" }, key.name),
     balance,
     hash(key.address, `/address/${key.address}`, `the address of ${key.name}`),
@@ -56,10 +56,28 @@ function item(key) {
   );
 }
 
-/** Draws the list; a button of it that has focus keeps it. */
+/** Moves what a key holds from a fresh item into the one on the page: its buttons stay theirs. */
+function refreshItem(shown, fresh) {
+  shown.querySelector(".key-balance").replaceWith(fresh.querySelector(".key-balance"));
+  shown.querySelector(".key-pending")?.remove();
+  shown.append(...fresh.querySelectorAll(".key-pending"));
+}
+
+/** Draws the list anew only when other keys are in it; a button that has focus keeps it. */
 function drawList() {
+  const shown = [...byId("keys").children];
+  const fresh = keys.map(item);
+  const same = shown.length === fresh.length &&
+    fresh.every(({ dataset }, place) =>
+      dataset.name === shown[place].dataset.name && dataset.address === shown[place].dataset.address
+    );
+  if (same) fresh.forEach((each, place) => refreshItem(shown[place], each));
+  else redrawList(fresh);
+}
+
+function redrawList(fresh) {
   const { key, action: name } = document.activeElement?.dataset ?? {};
-  byId("keys").replaceChildren(...keys.map(item));
+  byId("keys").replaceChildren(...fresh);
   if (!key) return;
   const same = (button) => button.dataset.key === key && button.dataset.action === name;
   [...byId("keys").querySelectorAll("button")].find(same)?.focus();
