@@ -50,6 +50,10 @@ class PoolChange:
         return [entry.row() for entry in self.added.values()]
 
 
+FEE_RATE_BITS = 20
+"""Binary places of a fee rate."""
+
+
 def fee_rate(fee: int, size_bytes: int) -> int:
     """How the pool orders: base units per byte times 2^20, rounded down, at most 2^63-1."""
-    return min((fee << 20) // size_bytes, 2**63 - 1)
+    return min((fee << FEE_RATE_BITS) // size_bytes, 2**63 - 1)

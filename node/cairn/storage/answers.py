@@ -55,6 +55,16 @@ class MinedTransaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Supply:
+    """The sum of all balances after a block."""
+
+    block_hash: bytes
+    height: int
+    units: int
+    """Base units."""
+
+
+@dataclass(frozen=True, slots=True)
 class FeeRange:
     """What a set of transactions pays: the least and the most of them, base units."""
 

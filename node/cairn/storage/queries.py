@@ -35,6 +35,7 @@ from cairn.storage.answers import (
     PoolOrder,
     PoolTotals,
     SideBranch,
+    Supply,
     WaitingTransaction,
 )
 from cairn.storage.node_store import select_nodes
@@ -272,21 +273,31 @@ class Queries:
         with self._reading() as connection:
             return select_accounts(connection, addresses)
 
-    def supply(self) -> int:
-        """The sum of all balances, base units. Reads every account: ask once per tip."""
-        with self._reading() as connection:
-            return int(connection.scalar(select(func.sum(accounts.c.balance))) or 0)
+    def supply(self) -> Supply | None:
+        """The sum of all balances at the tip; None before genesis. Reads every account.
 
-    def minted(self, block_hash: bytes, height: int, tip_height: int) -> int | None:
-        """By how much blocks above `height` up to `tip_height` changed the supply: rewards less
-        the fees they took. None when this block is not the active one at `height`."""
-        columns = (blocks.c.hash, blocks.c.height, blocks.c.coinbase_amount, blocks.c.fees)
-        statement = select(*columns).where(_IS_ACTIVE, blocks.c.height.between(height, tip_height))
+        Tip and sum are asked in one statement, so that no block comes in between.
+        """
+        total = select(func.sum(accounts.c.balance)).scalar_subquery()
+        statement = select(blocks.c.hash, blocks.c.height, total).where(_IS_ACTIVE)
         with self._reading() as connection:
-            rows = connection.execute(statement.order_by(blocks.c.height)).all()
-        if len(rows) != tip_height - height + 1 or rows[0].hash != block_hash:
+            row = connection.execute(statement.order_by(blocks.c.height.desc()).limit(1)).first()
+        return None if row is None else Supply(row[0], row[1], int(row[2] or 0))
+
+    def followed_supply(self, known: Supply, tip_hash: bytes, tip_height: int) -> Supply | None:
+        """The supply at the tip, from that of an earlier block on: rewards add, fees are taken
+        from balances. None when the one is not below the other in the active chain."""
+        columns = (blocks.c.hash, blocks.c.coinbase_amount, blocks.c.fees)
+        heights = blocks.c.height.between(known.height, tip_height)
+        statement = select(*columns).where(_IS_ACTIVE, heights).order_by(blocks.c.height)
+        with self._reading() as connection:
+            rows = connection.execute(statement).all()
+        if not rows or len(rows) != tip_height - known.height + 1:
             return None
-        return sum(int(row.coinbase_amount - row.fees) for row in rows[1:])
+        if (rows[0].hash, rows[-1].hash) != (known.block_hash, tip_hash):
+            return None
+        minted = sum(int(row.coinbase_amount - row.fees) for row in rows[1:])
+        return Supply(tip_hash, tip_height, known.units + minted)
 
     # -- pool and nodes ----------------------------------------------------------------------
 

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 from flask import current_app
 
+from cairn.chain.pool_entry import FEE_RATE_BITS
 from cairn.config import Config
 from cairn.consensus.crypto import decode_address, encode_address
 from cairn.ipc.client import IpcClient, ListenerUnavailable
 from cairn.ipc.messages import GetStatus, Problem, Refused, Reply, Request, Status
-from cairn.storage.answers import BlockSummary, FeeRange
+from cairn.storage.answers import BlockSummary, FeeRange, Supply
 from cairn.storage.engine import open_engine
 from cairn.storage.queries import Queries
 from cairn.web.attempts import Attempts
@@ -21,7 +22,7 @@ from cairn.web.problems import ApiProblem
 from cairn.web.remembered import Remembered
 
 EXTENSION = "cairn"
-FEE_BANDS = tuple(rate << 20 for rate in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000))
+FEE_BANDS = tuple(rate << FEE_RATE_BITS for rate in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000))
 """Where the bands of fee rates begin, base units per byte times 2^20."""
 _FOLLOWED_BLOCKS = 100
 STATUS_SECONDS = 1.0
@@ -55,7 +56,7 @@ class WebNode:
         self._lock = threading.Lock()
         self._status: Status | None = None
         self._status_at = float("-inf")
-        self._supply: tuple[bytes, int, int] | None = None
+        self._supply: Supply | None = None
         self.pool_totals = Remembered(self.queries.pool_totals)
         self.fee_bands = Remembered(lambda: self.queries.fee_bands(FEE_BANDS))
         self._fee_ranges: dict[bytes, FeeRange] = {}
@@ -109,24 +110,16 @@ class WebNode:
         self._status_at = float("-inf")
 
     def supply(self, tip: BlockSummary) -> int:
-        """The sum of all balances. Counting reads every account, so it is followed from block to
-        block."""
-        counted = self._supply
-        if counted is not None and counted[0] == tip.hash:
-            return counted[2]
-        supply = self._followed_supply(tip)
-        self._supply = (tip.hash, tip.height, supply)
-        return supply
-
-    def _followed_supply(self, tip: BlockSummary) -> int:
-        """From the last count on by what the few blocks since then paid, else counted."""
-        if self._supply is not None:
-            counted, height, supply = self._supply
-            if 0 < tip.height - height <= _FOLLOWED_BLOCKS:
-                minted = self.queries.minted(counted, height, tip.height)
-                if minted is not None:
-                    return supply + minted
-        return self.queries.supply()
+        """The sum of all balances, at this tip or one that came meanwhile. Counting reads every
+        account, so it is followed from block to block."""
+        known = self._supply
+        if known is not None and known.block_hash == tip.hash:
+            return known.units
+        supply = None
+        if known is not None and 0 < tip.height - known.height <= _FOLLOWED_BLOCKS:
+            supply = self.queries.followed_supply(known, tip.hash, tip.height)
+        self._supply = supply = supply or self.queries.supply()
+        return supply.units if supply else 0
 
     def fee_ranges(self, blocks: Sequence[BlockSummary]) -> dict[bytes, FeeRange]:
         """What the transactions of these active blocks pay, by block hash; without those that

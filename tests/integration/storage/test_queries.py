@@ -1,5 +1,7 @@
 """What web and command line ask of a database, on every engine."""
 
+from dataclasses import replace
+
 import pytest
 
 from cairn.chain.store import BlockStatus, PoolRow
@@ -45,7 +47,7 @@ def test_answers_on_a_database_without_a_chain(queries: Queries) -> None:
     assert queries.account_transactions(bytes(20), None, 10) == []
     assert queries.accounts([bytes(20)]) == {}
     assert queries.pool_totals() == PoolTotals(0, 0, None)
-    assert (queries.supply(), queries.transaction_count()) == (0, 0)
+    assert (queries.supply(), queries.transaction_count()) == (None, 0)
     assert queries.nodes() == []
 
 
@@ -137,7 +139,21 @@ def test_counts_transactions_of_the_active_chain(
 def test_sums_the_supply(ledger: Ledger, chain: ChainBuilder, queries: Queries) -> None:
     ledger.extend(chain.mine([chain.send(ALICE, BOB.address, 5)], claim=10))
     allocated = sum(amount for _, amount in ledger.params.allocations)
-    assert queries.supply() == allocated + 10 - 1_000
+    supply = queries.supply()
+    assert supply is not None
+    assert (supply.height, supply.units) == (1, allocated + 10 - 1_000)
+    tip = queries.tip()
+    assert tip is not None
+    assert supply.block_hash == tip.hash
+
+    ledger.extend(chain.mine([chain.send(ALICE, BOB.address, 5)], claim=7))
+    newer = queries.supply()
+    assert newer is not None
+    assert queries.followed_supply(supply, newer.block_hash, newer.height) == newer
+    assert queries.followed_supply(newer, supply.block_hash, supply.height) is None
+    stranger = replace(supply, block_hash=bytes(32))
+    assert queries.followed_supply(stranger, newer.block_hash, newer.height) is None
+    assert queries.followed_supply(supply, bytes(32), newer.height) is None
 
 
 # -- transactions --------------------------------------------------------------------------------

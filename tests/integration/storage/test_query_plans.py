@@ -9,7 +9,7 @@ from sqlalchemy import Engine, Table, event, text
 
 from cairn.chain.store import BlockStatus
 from cairn.consensus.block import Header
-from cairn.storage.answers import PoolOrder
+from cairn.storage.answers import PoolOrder, Supply
 from cairn.storage.dialect import insert_rows
 from cairn.storage.engine import open_engine
 from cairn.storage.queries import Queries
@@ -140,7 +140,9 @@ QUESTIONS: dict[str, Callable[[Queries], object]] = {
     "pool fees": lambda queries: queries.pool_fees(),
     "pool rates": lambda queries: queries.pool_rates([0, 100]),
     "fee bands": lambda queries: queries.fee_bands([0, 10, 100]),
-    "minted": lambda queries: queries.minted(header_at(300).hash(), 300, 399),
+    "followed supply": lambda queries: queries.followed_supply(
+        Supply(header_at(300).hash(), 300, 0), header_at(399).hash(), 399
+    ),
     "branches": lambda queries: queries.side_branches(None, 20),
     "more branches": lambda queries: queries.side_branches((200, ID), 20),
     "reorganisations": lambda queries: queries.reorganisations(None, 20),
@@ -192,7 +194,11 @@ def _is_temporary(detail: str) -> bool:
 
 def test_a_table_read_whole_would_be_noticed(plans: Plans) -> None:
     """The check above sees what it looks for."""
-    (step,) = plans.of(lambda queries: queries.supply())
+    (step,) = [
+        step
+        for step in plans.of(lambda queries: queries.supply())
+        if "accounts" in (step.get("detail") or step.get("table"))
+    ]
     if plans.engine.dialect.name == "sqlite":
         assert step["detail"].startswith("SCAN accounts")
     else:

@@ -2,6 +2,7 @@
 
 from itertools import groupby
 
+from cairn.chain.pool_entry import FEE_RATE_BITS
 from cairn.consensus.errors import Rule, RuleError
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account
 from cairn.consensus.transaction import decode_transaction
@@ -17,8 +18,6 @@ MAX_CHECKED = 2_000
 MAX_PER_SENDER = 80
 """What the pool holds of one sender: a page of checks has room for all of them."""
 _ATTEMPTS = 3
-_RATE_BITS = 20
-"""How a stored fee rate is scaled."""
 ORDER = Parameter(
     "order",
     "`fee-rate` (default): dearest per byte first; `age`: longest waiting first.",
@@ -65,7 +64,7 @@ def fees_view(node: WebNode) -> FeesView:
 
 def _outbidding(rate: int) -> int:
     """The least whole fee per byte above a stored rate (per byte times 2^20)."""
-    return (rate >> _RATE_BITS) + 1 if rate else 0
+    return (rate >> FEE_RATE_BITS) + 1 if rate else 0
 
 
 @api.route("GET /pool/check", "pool", PoolCheck, parameters=(CURSOR, CHECK_LIMIT), problems=(400,))

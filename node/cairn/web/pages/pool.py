@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flask import render_template
 
+from cairn.chain.pool_entry import FEE_RATE_BITS
 from cairn.storage.answers import PoolOrder
 from cairn.web.api.pool import ORDER, pool_page
 from cairn.web.api.routing import CURSOR
@@ -15,7 +16,6 @@ PAGE_TRANSACTIONS = 50
 BAND_WIDTH = 300
 """Of the longest bar, in the drawing's units."""
 _LEAST_WIDTH = 2.0
-_RATE_SHIFT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def pool() -> str:
 def bands(counts: list[int]) -> list[Band]:
     """The bands of `FEE_BANDS`, highest rate first, without the empty ones at either end."""
     total, longest = sum(counts), max(counts)
-    lows = [low >> _RATE_SHIFT for low in FEE_BANDS]
+    lows = [low >> FEE_RATE_BITS for low in FEE_BANDS]
     labels = [f"{low:,} – {high:,}" for low, high in itertools.pairwise(lows)]
     labels.append(f"{lows[-1]:,} and more")
     filled = [number for number, count in enumerate(counts) if count]
