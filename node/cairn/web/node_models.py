@@ -83,6 +83,9 @@ class StatusView(Model, frozen=True):
     admission: Literal["allowlist", "open"]
     recipient: Annotated[Address | None, Meta(description="The node's own account.")]
     started_at: Annotated[Time | None, Meta(description="When the listener started.")]
+    faucet: Annotated[
+        Amount | None, Meta(description="What the faucet pays at a time; null: there is none.")
+    ]
     max_data_bytes: Count
     min_fee_per_byte: Count
     max_submitted: Annotated[int, Meta(description="Transactions in one POST.")]

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from flask import Flask, Response, current_app, request
 
+from cairn.web.problems import ApiProblem
+
 _POLICY = (
     "default-src 'none'",
     "base-uri 'none'",
@@ -56,6 +58,24 @@ def install_security_headers(app: Flask) -> None:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response
+
+
+def check_origin() -> None:
+    """Raises ApiProblem `origin-refused` unless a page of this very place sent the form.
+
+    Every browser names the origin of a form that is posted.
+    """
+    own = f"{request.scheme}://{request.host}"
+    if request.headers.get("Origin") != own:
+        raise ApiProblem("origin-refused", f"only pages of {own} may send this form")
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        raise ApiProblem("origin-refused", "another site sent this form")
+
+
+def name_origin(response: Response) -> Response:
+    """For pages with such a form: `no-referrer` would have browsers hide the form's origin."""
+    response.headers["Referrer-Policy"] = "same-origin"
+    return response
 
 
 class CountedAddresses:

@@ -17,6 +17,7 @@ from cairn.config import Config
 from cairn.web.bodies import read_form
 from cairn.web.operator import operator_token
 from cairn.web.problems import ApiProblem
+from cairn.web.security import check_origin
 
 SESSION_SECONDS = 8 * 3_600
 """From the login on, whatever happens meanwhile."""
@@ -120,15 +121,3 @@ class Sessions:
             return self._signer(cookie).loads(request.cookies.get(cookie, ""), max_age=seconds)
         except BadData:
             return None
-
-
-def check_origin() -> None:
-    """Raises ApiProblem `origin-refused` unless a page of this very place sent the form.
-
-    Every browser names the origin of a form that is posted.
-    """
-    own = f"{request.scheme}://{request.host}"
-    if request.headers.get("Origin") != own:
-        raise ApiProblem("origin-refused", f"only pages of {own} may send this form")
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        raise ApiProblem("origin-refused", "another site sent this form")

@@ -54,6 +54,7 @@ def status_view(node: WebNode) -> StatusView:
         admission=node.config.peers.admission,  # type: ignore[arg-type]
         recipient=node.encode_address(listener.recipient_address) if listener else None,
         started_at=listener.started_at if listener else None,
+        faucet=str(node.config.faucet.amount) if node.has_faucet else None,
         max_data_bytes=params.max_data_bytes,
         min_fee_per_byte=node.config.pool.min_fee_per_byte,
         max_submitted=MAX_SUBMITTED,

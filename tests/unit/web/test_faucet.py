@@ -35,6 +35,10 @@ def giving(rich: WebTestNode) -> Iterator[FlaskClient]:
     app.extensions[EXTENSION].close()
 
 
+OWN = {"Origin": "http://localhost"}
+"""As a browser sends with a form of the node's own page."""
+
+
 def ask(client: FlaskClient, address: str):
     return client.post("/api/v1/faucet", json={"address": address})
 
@@ -75,11 +79,11 @@ def test_page_pays_without_javascript(giving: FlaskClient, rich: WebTestNode) ->
     assert page.status_code == 200
     assert "Send me 10 " in page.text
     assert 'href="/faucet"' in giving.get("/").text
-    paid = giving.post("/faucet", data={"address": f" {rich.address(make_key(22))} "})
+    paid = giving.post("/faucet", data={"address": f" {rich.address(make_key(22))} "}, headers=OWN)
     assert paid.status_code == 303
     id_ = paid.headers["Location"].removeprefix("/faucet?paid=")
     assert f'href="/transaction/{id_}"' in giving.get(paid.headers["Location"]).text
-    again = giving.post("/faucet", data={"address": rich.address(make_key(22))})
+    again = giving.post("/faucet", data={"address": rich.address(make_key(22))}, headers=OWN)
     assert again.status_code == 429
     assert again.headers["Retry-After"]
     assert "ask again in" in again.text
@@ -88,14 +92,41 @@ def test_page_pays_without_javascript(giving: FlaskClient, rich: WebTestNode) ->
 def test_page_shows_what_it_was_given_as_text(giving: FlaskClient) -> None:
     bad = '"><script>alert(1)</script>'
     for page in (
-        giving.post("/faucet", data={"address": bad}),
+        giving.post("/faucet", data={"address": bad}, headers=OWN),
         giving.get("/faucet", query_string={"address": bad, "paid": bad}),
     ):
         assert bad not in page.text
         assert html.escape(bad, quote=False).replace('"', "&#34;") in page.text
         assert "/transaction/" not in page.text
-    assert giving.post("/faucet", data={"address": bad}).status_code == 422
-    assert giving.post("/faucet", data=b"x" * 2_000, content_type="text/plain").status_code == 415
+    assert giving.post("/faucet", data={"address": bad}, headers=OWN).status_code == 422
+    plain = giving.post("/faucet", data=b"x" * 2_000, content_type="text/plain", headers=OWN)
+    assert plain.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "null"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "https://localhost"},
+        {"Origin": "http://localhost:81"},
+        OWN | {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_another_site_cannot_have_its_visitors_ask(
+    giving: FlaskClient, rich: WebTestNode, headers: dict[str, str]
+) -> None:
+    form = {"address": rich.address(make_key(23))}
+    refused = giving.post("/faucet", data=form, headers=headers)
+    assert (refused.status_code, refused.json["code"]) == (403, "origin-refused")
+    assert giving.get("/api/v1/pool").json["items"] == []
+    assert giving.get("/faucet").headers["Referrer-Policy"] == "same-origin"
+
+
+def test_status_says_what_it_pays(giving: FlaskClient, client: FlaskClient) -> None:
+    assert giving.get("/api/v1/status").json["faucet"] == str(AMOUNT)
+    assert client.get("/api/v1/status").json["faucet"] is None
 
 
 def test_an_empty_faucet_says_so(tmp_path) -> None:

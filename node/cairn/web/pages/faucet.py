@@ -10,6 +10,7 @@ from cairn.web.bodies import read_form
 from cairn.web.node import this_node
 from cairn.web.pages.blueprint import pages, see_other
 from cairn.web.problems import ApiProblem, explain, problem_response
+from cairn.web.security import check_origin, name_origin
 
 _MAX_FORM_BYTES = 1_024
 
@@ -20,7 +21,8 @@ def faucet() -> Response:
     check_faucet(this_node())
     paid = request.args.get("paid", "")
     is_id = len(paid) == 2 * HASH_BYTES and set(paid) <= set("0123456789abcdef")
-    return make_response(_page(request.args.get("address", ""), paid=paid if is_id else ""))
+    page = _page(request.args.get("address", ""), paid=paid if is_id else "")
+    return name_origin(make_response(page))
 
 
 @pages.post("/faucet")
@@ -28,6 +30,7 @@ def ask_faucet() -> Response:
     """Pays the address of the form."""
     node = this_node()
     check_faucet(node)
+    check_origin()  # no other site may have its visitors empty a faucet that only they reach
     address = read_form(_MAX_FORM_BYTES).get("address", "").strip()
     try:
         paid = drip(address, node)
@@ -36,7 +39,7 @@ def ask_faucet() -> Response:
         response = problem_response(code, detail, numbers)
         response.set_data(_page(address, problem=detail))
         response.content_type = "text/html; charset=utf-8"
-        return response
+        return name_origin(response)
     return see_other(f"/faucet?paid={paid.id}")
 
 

@@ -20,7 +20,8 @@ from cairn.web.node import WebNode, this_node
 from cairn.web.operator import compare_token, operator_token
 from cairn.web.pages.blueprint import pages, see_other
 from cairn.web.problems import ApiProblem, status_of
-from cairn.web.sessions import MAX_FORM_BYTES, Flash, Sessions, check_origin
+from cairn.web.security import check_origin, name_origin
+from cairn.web.sessions import MAX_FORM_BYTES, Flash, Sessions
 from cairn.web.status import status_view
 
 LOG_LINES = 100
@@ -139,7 +140,6 @@ def _if_there(read: Callable[[], _T]) -> _T | None:
 
 
 def _guarded(response: Response) -> Response:
-    """Kept by nobody; and browsers name the origin of its forms, which `no-referrer` would hide."""
+    """Kept by nobody, and browsers name the origin of its forms."""
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "same-origin"
-    return response
+    return name_origin(response)

@@ -9,4 +9,5 @@ export const network = {
   symbol: dataset.symbol,
   maxData: Number(dataset.maxData),
   minFee: BigInt(dataset.minFee),
+  hasFaucet: "faucet" in dataset,
 };

@@ -12,6 +12,7 @@ import { Refusal } from "./node.js";
 import { draft, signed, sizeWith, submit } from "./payment.js";
 import { showProgress } from "./progress.js";
 import { encodeProof, fetchProof } from "./prooffile.js";
+import { Turns } from "./turns.js";
 
 const DATA_BYTES = 44;
 const steps = ["step-file", "step-review", "step-status"].map(byId);
@@ -22,7 +23,6 @@ const coins = (units) => `${formatAmount(units)} ${network.symbol}`;
 let subject = null; // {file, digest}
 let current = null;
 let proofFile = null;
-let busy = false;
 const fee = new FeeField(() => DATA_BYTES, () => {});
 
 async function picked(file) {
@@ -97,21 +97,10 @@ async function record() {
   await refreshBalances();
 }
 
-async function once(button, box, work) {
-  if (busy) return;
-  busy = true;
-  button.disabled = true;
-  tell(box, "danger");
-  try {
-    await work();
-  } catch (error) {
-    if (error instanceof Refusal && error.status < 500 && current) delete current.signed;
-    tell(box, "danger", error.message);
-  } finally {
-    busy = false;
-    button.disabled = false;
-  }
-}
+// What the node refused is not to be sent again as it is.
+const turns = new Turns((error) => {
+  if (error instanceof Refusal && error.status < 500 && current) delete current.signed;
+});
 
 function startAgain() {
   byId("notarize").reset();
@@ -125,11 +114,14 @@ if (canSign()) {
   dropPlace("file", picked);
   byId("notarize").addEventListener("submit", (event) => {
     event.preventDefault();
-    once(byId("review"), byId("file-told"), review);
+    turns.take(byId("review"), byId("file-told"), review);
   });
-  byId("sign").addEventListener("click", () => once(byId("sign"), byId("review-told"), record));
+  byId("sign").addEventListener(
+    "click",
+    () => turns.take(byId("sign"), byId("review-told"), record),
+  );
   byId("change").addEventListener("click", () => {
-    if (!busy) goTo(steps, fileStep);
+    if (!turns.busy) goTo(steps, fileStep);
   });
   byId("again").addEventListener("click", startAgain);
   byId("save-proof").addEventListener("click", () => {

@@ -31,6 +31,15 @@ function action(name, label, key) {
   return button;
 }
 
+function faucetLink(key) {
+  const attributes = {
+    class: "btn btn-outline-secondary btn-sm",
+    href: `/faucet?address=${key.address}`,
+    "aria-label": `Get coins for ${key.name} at the faucet`,
+  };
+  return make("a", attributes, "Get coins");
+}
+
 function item(key) {
   const holds = key.state ? formatAmount(key.state.balance) : "…";
   const balance = make(
@@ -49,6 +58,7 @@ function item(key) {
     make(
       "span",
       { class: "key-actions" },
+      ...(network.hasFaucet ? [faucetLink(key)] : []),
       action("Send", `Send from ${key.name}`, key),
       action("Remove", `Remove ${key.name}`, key),
     ),

@@ -10,6 +10,7 @@ import { network } from "./network.js";
 import { Refusal } from "./node.js";
 import { draft, signed, sizeWith, submit } from "./payment.js";
 import { showProgress } from "./progress.js";
+import { Turns } from "./turns.js";
 
 const form = byId("send");
 const steps = ["step-form", "step-review", "step-status"].map(byId);
@@ -22,7 +23,6 @@ const noteBytes = () => new TextEncoder().encode(note.value);
 
 let fee = null;
 let current = null; // what is reviewed; with `.signed` once it was signed
-let busy = false;
 
 // -- checks ----------------------------------------------------------------------------------
 
@@ -51,12 +51,6 @@ function checkNote() {
 }
 
 const CHECKS = [[recipient, checkRecipient], [amount, checkAmount], [note, checkNote]];
-
-/** Sentences on the page begin in upper case and end with a stop; messages of modules may not. */
-function sentence(message) {
-  const text = message.charAt(0).toUpperCase() + message.slice(1);
-  return text.endsWith(".") ? text : `${text}.`;
-}
 
 /** What a check answers; undefined where the field is wrong, which is then marked. */
 function checked(field, check) {
@@ -149,23 +143,10 @@ async function send() {
   await refreshBalances();
 }
 
-/** Runs one thing at a time; what it throws is told in `box`. */
-async function once(button, box, work) {
-  if (busy) return;
-  busy = true;
-  button.disabled = true;
-  tell(box, "danger");
-  try {
-    await work();
-  } catch (error) {
-    // What the node refused is not to be sent again as it is.
-    if (error instanceof Refusal && error.status < 500 && current) delete current.signed;
-    tell(box, "danger", sentence(error.message));
-  } finally {
-    busy = false;
-    button.disabled = false;
-  }
-}
+// What the node refused is not to be sent again as it is.
+const turns = new Turns((error) => {
+  if (error instanceof Refusal && error.status < 500 && current) delete current.signed;
+});
 
 function startAgain() {
   form.reset();
@@ -185,11 +166,11 @@ export function startSending() {
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (keys.length) once(byId("review"), byId("form-told"), review);
+    if (keys.length) turns.take(byId("review"), byId("form-told"), review);
   });
-  byId("sign").addEventListener("click", () => once(byId("sign"), byId("review-told"), send));
+  byId("sign").addEventListener("click", () => turns.take(byId("sign"), byId("review-told"), send));
   byId("change").addEventListener("click", () => {
-    if (!busy) goTo(steps, formStep);
+    if (!turns.busy) goTo(steps, formStep);
   });
   byId("again").addEventListener("click", startAgain);
   document.addEventListener("wallet:keys", hint);
