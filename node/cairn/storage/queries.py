@@ -25,7 +25,7 @@ from sqlalchemy import (
 from cairn.chain.node_store import NodeRow
 from cairn.chain.store import BlockStatus
 from cairn.consensus.ledger import EMPTY_ACCOUNT, Account
-from cairn.storage import branches, dialect, journal
+from cairn.storage import branches, dialect, fees, journal
 from cairn.storage.answers import (
     AccountSummary,
     BlockSummary,
@@ -46,8 +46,6 @@ from cairn.storage.tables import NETWORK_KEY, accounts, blocks, meta, nodes, poo
 
 MAX_ROWS = 2_000
 """No list is longer, whatever its caller asks."""
-MAX_RANK = 20_000
-"""No further into the pool's order by fee does `pool_rates` count."""
 
 _IS_ACTIVE = blocks.c.status == BlockStatus.ACTIVE
 _SUMMARY = (
@@ -231,20 +229,9 @@ class Queries:
             return [_mined(*row) for row in rows]
 
     def block_fees(self, hashes: Collection[bytes]) -> dict[bytes, FeeRange]:
-        """Least and greatest fee in these blocks, those that are active and have transactions.
-
-        Reads every transaction of the blocks: ask for a few, and remember what cannot change.
-        """
-        fee = transactions.c.fee
-        statement = (
-            select(blocks.c.hash, func.min(fee), func.max(fee))
-            .join(transactions, transactions.c.height == blocks.c.height)
-            .where(_IS_ACTIVE, blocks.c.hash.in_(sorted(hashes)[:MAX_ROWS]))
-            .group_by(blocks.c.hash)
-        )
+        """Least and greatest fee in these blocks, those that are active and have transactions."""
         with self._reading() as connection:
-            rows = connection.execute(statement).all()
-        return {block_hash: FeeRange(low, high) for block_hash, low, high in rows}
+            return fees.of_blocks(connection, sorted(hashes)[:MAX_ROWS])
 
     # -- accounts ----------------------------------------------------------------------------
 
@@ -332,14 +319,9 @@ class Queries:
 
     def fee_bands(self, lows: Sequence[int]) -> list[int]:
         """How many transactions wait at a fee rate from each of these to the next (rising, base
-        units per byte times 2^20); the last has no end. Counts all of the pool's index."""
-        ends = [pool.c.fee_rate < high for high in lows[1:]]
-        counts = []
-        for number, low in enumerate(lows):
-            band = select(func.count()).select_from(pool).where(pool.c.fee_rate >= low)
-            counts.append(band.where(*ends[number : number + 1]).scalar_subquery())
+        units per byte times 2^20); the last has no end."""
         with self._reading() as connection:
-            return [int(count) for count in connection.execute(select(*counts)).one()]
+            return fees.bands(connection, lows)
 
     def pool_totals(self) -> PoolTotals:
         """How much waits, from an index alone."""
@@ -351,27 +333,12 @@ class Queries:
     def pool_fees(self) -> FeeRange | None:
         """What the least and the best paying per byte of those that wait pay; None: none waits."""
         with self._reading() as connection:
-            ends = [
-                connection.scalar(select(pool.c.fee).order_by(*order).limit(1))
-                for order in (
-                    (pool.c.fee_rate, pool.c.id),
-                    (pool.c.fee_rate.desc(), pool.c.id.desc()),
-                )
-            ]
-        low, high = ends
-        return None if low is None or high is None else FeeRange(min(low, high), max(low, high))
+            return fees.of_pool(connection)
 
     def pool_rates(self, ranks: Collection[int]) -> list[int]:
-        """What those at these ranks pay, dearest (0) first, in the pool's unit; 0 past its end.
-
-        Counts entries of one index off: ranks are cut to MAX_RANK.
-        """
-        ordered = select(pool.c.fee_rate).order_by(pool.c.fee_rate.desc(), pool.c.id.desc())
+        """What those at these ranks pay, dearest (0) first, in the pool's unit; 0 past its end."""
         with self._reading() as connection:
-            return [
-                connection.scalar(ordered.offset(max(0, min(rank, MAX_RANK))).limit(1)) or 0
-                for rank in ranks
-            ]
+            return fees.rates(connection, ranks)
 
     def nodes(self) -> list[NodeRow]:
         """Every known node, in the order first seen. Banned keys without a record are none."""

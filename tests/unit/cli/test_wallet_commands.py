@@ -177,3 +177,58 @@ def test_an_unknown_wallet_ends_with_4(folder: Path) -> None:
     shown = run("show", "nobody", "--network", "regtest", "--json")
     assert shown.exit_code == 4
     assert json.loads(shown.stdout)["error"]["code"] == "not-found"
+
+
+def test_a_backup_goes_out_and_comes_in_under_its_passphrase(folder: Path, tmp_path: Path) -> None:
+    run("new", "alice", "--network", "regtest")
+    key = load_key(folder / "alice.pem")
+    words = tmp_path / "words"
+    words.write_text("correct horse\n", encoding="utf-8")
+    backup = tmp_path / "out.pem"
+    secret = ["--passphrase-file", str(words)]
+    made = run("export", "alice", "-o", str(backup), *secret, "--json")
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["encrypted"] is True
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert "ENCRYPTED" in backup.read_text(encoding="ascii")
+    assert load_key(backup, "correct horse").public_key == key.public_key
+
+    backup.chmod(0o644)  # as a browser leaves what it downloads
+    taken = run("import", str(backup), "--name", "again", *secret, "--json")
+    assert taken.exit_code == 0, taken.output
+    kept = folder / "again.pem"
+    assert json.loads(taken.stdout)["address_bytes"] == key.address.hex()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert load_key(kept, "correct horse").public_key == key.public_key
+
+
+def test_an_import_is_refused_in_words_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    run("new", "alice", "--network", "regtest")
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong\n", encoding="utf-8")
+    backup = tmp_path / "bob.pem"
+    save_key(backup, make_key(5), "right")
+    junk = tmp_path / "junk.pem"
+    junk.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    before = (folder / "alice.pem").read_bytes()
+    for arguments, code, words in (
+        ([str(tmp_path / "none.pem")], 4, "no such file"),
+        ([str(backup), "--name", "alice"], 1, "never overwritten"),
+        ([str(backup), "--passphrase-file", str(wrong)], 1, "passphrase"),
+        ([str(junk)], 1, "key"),
+    ):
+        refused = run("import", *arguments)
+        assert refused.exit_code == code, (arguments, refused.output)
+        assert words in refused.stderr
+    assert [file.name for file in folder.iterdir()] == ["alice.pem"]
+    assert (folder / "alice.pem").read_bytes() == before
+
+
+def test_an_export_never_overwrites(folder: Path, tmp_path: Path) -> None:
+    run("new", "alice", "--network", "regtest")
+    there = tmp_path / "there.pem"
+    there.write_bytes(b"mine")
+    refused = run("export", "alice", "-o", str(there))
+    assert refused.exit_code == 1
+    assert "name another" in refused.stderr
+    assert there.read_bytes() == b"mine"
