@@ -1,12 +1,6 @@
 // A page that signs does one thing at a time.
 
-import { tell } from "./dom.js";
-
-/** Sentences on the page begin in upper case and end with a stop; messages of modules may not. */
-function sentence(message) {
-  const text = message.charAt(0).toUpperCase() + message.slice(1);
-  return text.endsWith(".") ? text : `${text}.`;
-}
+import { sentence, tell } from "./dom.js";
 
 /** Whose turn it is. `refused` is called with what a piece of work threw, before it is told. */
 export class Turns {

@@ -3,7 +3,7 @@
 
 import { formatAmount, parseAmount } from "./amounts.js";
 import { decodeAddress, toHex } from "./bytes.js";
-import { byId, fillFacts, goTo, make, mark, tell } from "./dom.js";
+import { byId, fillFacts, goTo, make, mark, sentence, tell } from "./dom.js";
 import { FeeField } from "./fees.js";
 import { chosen, keys, refreshBalances } from "./keychoice.js";
 import { network } from "./network.js";
