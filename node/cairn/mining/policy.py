@@ -52,6 +52,10 @@ class ChainView:
         oldest = self.oldest_waiting_since if self.waiting else now
         return ChainView(waiting, oldest, self.tip_timestamp)
 
+    def misses(self, pool_transactions: int) -> bool:
+        """Whether the pool has some and this view none: their announcement did not come."""
+        return pool_transactions > 0 and self.waiting == 0
+
 
 def default_heartbeat_seconds(params: NetworkParams) -> int:
     """How old a tip becomes before `auto` mines an empty block, where nobody says.

@@ -241,6 +241,8 @@ class Miner:
         self._follow_mode(status.wanted_miner_mode)
         self._height = status.height
         self._syncing = status.sync_state == "syncing"
+        if self._view is not None and self._view.misses(status.pool_transactions):
+            self._view = None
         if not self._recipient_is_fixed:
             self._recipient = status.recipient_address
         self._listener_backoff.succeeded()

@@ -5,7 +5,9 @@ commit on its own.
 """
 
 import os
+import sqlite3
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +25,7 @@ STATEMENT_TIMEOUT_SECONDS = 60
 LOCK_TIMEOUT_SECONDS = 10
 MIGRATION_LOCK_SECONDS = 120
 """How long to wait for another process that migrates the same database."""
+WAL_RETRY_SECONDS = 0.05
 
 RECYCLE_SECONDS = 1_800
 MIN_PACKET_BYTES = 9_000_000
@@ -39,7 +42,6 @@ _SQLITE_PRAGMAS = (
     "PRAGMA cache_size = -16000",
 )
 _SQLITE_WRITER_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # in WAL mode, a commit survives a power cut only with FULL
     "PRAGMA journal_size_limit = 67108864",
 )
@@ -127,6 +129,8 @@ def _open_sqlite(
         connection.isolation_level = None  # the driver no longer begins transactions itself
         for pragma in pragmas:
             connection.execute(pragma)
+        if not read_only:
+            _use_wal(connection, lock_timeout_seconds)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -134,6 +138,24 @@ def _open_sqlite(
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection, patience_seconds: int) -> None:
+    """Has the file written ahead of, for good.
+
+    SQLite refuses this at once, whatever busy_timeout says, while another connection writes to
+    a file that is not so yet: as happens to programs that start together on a new file.
+    """
+    deadline = monotonic() + patience_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= deadline:
+                raise
+            sleep(WAL_RETRY_SECONDS)
+        else:
+            return
 
 
 def _open_mysql(url: URL, read_only: bool, statement_timeout_seconds: int) -> Engine:

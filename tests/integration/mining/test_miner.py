@@ -104,8 +104,8 @@ class Listener:
         tip = self.chain.parent
         zero = bytes(32)
         return Status(
-            "0", 0, tip.height, tip.hash, zero, self.sync_state, 0, 0, 0, [], [], None, 0, "open",
-            OWN_ACCOUNT,
+            "0", 0, tip.height, tip.hash, zero, self.sync_state, 0, self.waiting, 0, [], [], None,
+            0, "open", OWN_ACCOUNT,
         )  # fmt: skip
 
     def _template(self, recipient: bytes) -> Template:
@@ -245,6 +245,14 @@ def test_auto_mines_what_waited_long_enough(bench: Bench) -> None:
     bench.miner(QUIET.replace("3600", "1"))
     wait_until(lambda: listener.counts["GetTemplate"] == 1)
     listener.add_transactions(1)
+    wait_until(lambda: listener.height == 1)
+
+
+def test_auto_mines_what_came_without_its_hearing_of_it(bench: Bench) -> None:
+    listener = bench.listener()
+    bench.miner(QUIET.replace("3600", "1"))
+    wait_until(lambda: listener.counts["GetTemplate"] == 1)
+    listener.waiting, listener.oldest_waiting_since = 1, int(time.time())  # and no event
     wait_until(lambda: listener.height == 1)
 
 

@@ -1,5 +1,6 @@
 """Connections: durable for the writer, harmless for readers, plain-spoken when they fail."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,18 @@ def test_sqlite_commits_survive_a_power_cut(tmp_path: Path) -> None:
         }
     engine.dispose()
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_sqlite_waits_for_another_that_writes_to_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "cairn.db"
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute("BEGIN IMMEDIATE")  # not written ahead of yet: SQLite refuses at once to change
+    threading.Timer(0.3, writer.execute, ["COMMIT"]).start()
+    engine = open_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+    engine.dispose()
+    writer.close()
 
 
 def test_sqlite_readers_work_after_the_writer_has_left(tmp_path: Path) -> None:

@@ -94,6 +94,12 @@ def test_first_arrival_in_an_empty_pool_starts_the_wait() -> None:
     assert AUTO.due_at(later, NOW + 20) == NOW + 30
 
 
+def test_a_view_misses_what_the_pool_has_and_it_has_not() -> None:
+    assert view().misses(1)
+    assert not view().misses(0)
+    assert not view(waiting=1).misses(2)
+
+
 @pytest.mark.parametrize(("interval", "seconds"), [(1, 1.0), (8, 2.0), (600, 5.0)])
 def test_spread_follows_the_target_interval_within_bounds(interval: int, seconds: float) -> None:
     assert spread_seconds(interval) == seconds
