@@ -6,6 +6,7 @@ import { answers } from "./page.js";
 
 import { concat, fromHex, toHex, unsigned } from "../../../../node/cairn/web/static/js/bytes.js";
 import { importKey } from "../../../../node/cairn/web/static/js/keys.js";
+import { headerAt } from "../../../../node/cairn/web/static/js/headers.js";
 import { checkProof, CHECKS } from "../../../../node/cairn/web/static/js/proof.js";
 import { decodeProof, encodeProof } from "../../../../node/cairn/web/static/js/prooffile.js";
 import { sha256d } from "../../../../node/cairn/web/static/js/sha256.js";
@@ -213,6 +214,23 @@ Deno.test("the node's own chain has the last word", async () => {
   }
   answers.set(ANSWER, 503);
   await fails(sound, NODE, /^The node refuses: told/);
+});
+
+Deno.test("while many headers are checked it is told how far that is", async () => {
+  reset();
+  const more = Array.from({ length: 2_400 }, (_, i) => REGTEST.genesis_time + 600 + i);
+  const times = [1, 2, 3].map((i) => REGTEST.genesis_time + 100 * i).concat(more);
+  const root = toHex(headerAt(sound.headers, HEIGHT).root);
+  const headers = mineChain(REGTEST, times, { [HEIGHT]: { root } });
+  const { found, told } = await check({ ...sound, headers });
+  assert.equal(found.confirmations, 2_401);
+  assert.equal(found.work, 4_802n);
+  assert.deepEqual(told.slice(2 * HEADERS, -2), [
+    [HEADERS, "now", ""],
+    [HEADERS, "now", "block 1,000"],
+    [HEADERS, "now", "block 2,000"],
+    [HEADERS, "done", ""],
+  ]);
 });
 
 Deno.test("one flipped byte anywhere in a proof is refused, at its own check", async () => {
