@@ -13,11 +13,16 @@ const dataset = {
 
 globalThis.document = { getElementById: (id) => (id === "network" ? { dataset } : null) };
 
-/** What the node answers, by path: a document, or a status that refuses. Others are not found. */
+/**
+ * What the node answers, by path: a document, bytes, a status that refuses, or a function that
+ * gives one of these. Other paths are not found.
+ */
 export const answers = new Map();
 
 globalThis.fetch = (path) => {
-  const answer = answers.get(path) ?? 404;
+  const given = answers.get(path) ?? 404;
+  const answer = typeof given === "function" ? given() : given;
+  if (answer instanceof Uint8Array) return Promise.resolve(new Response(answer));
   if (typeof answer !== "number") return Promise.resolve(Response.json(answer));
   return Promise.resolve(Response.json({ code: "told", detail: "told" }, { status: answer }));
 };
