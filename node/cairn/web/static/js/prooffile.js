@@ -62,6 +62,7 @@ function numberField(name, value) {
 }
 
 function headersField(value) {
+  if (typeof value !== "string") throw bad("its headers are not a text");
   let headers;
   try {
     headers = fromBase64(value);
@@ -86,9 +87,8 @@ export function decodeProof(text) {
   const given = Object.keys(document);
   const strange = given.find((name) => !FIELDS.includes(name));
   const missing = FIELDS.find((name) => !given.includes(name));
-  if (strange ?? missing) {
-    throw bad(`the field ${strange ?? missing} is ${strange ? "unknown" : "missing"}`);
-  }
+  if (strange !== undefined) throw bad(`the field "${strange.slice(0, 40)}" is unknown`);
+  if (missing) throw bad(`the field "${missing}" is missing`);
   const { path, network } = document;
   if (!Array.isArray(path) || path.length > MAX_PATH) throw bad("its path is no short list");
   if (typeof network !== "string") throw bad("network is not a text");

@@ -75,8 +75,7 @@ async function readProof(file) {
   return decodeProof(await file.text());
 }
 
-async function verify(file, proofFile) {
-  const mine = ++run;
+async function verify(file, proofFile, mine) {
   const proof = await readProof(proofFile);
   const digest = await digestOf(file, (percent) => {
     if (mine === run) tell(box, "info", `Reading the file … ${percent} %`);
@@ -97,16 +96,16 @@ async function verify(file, proofFile) {
 async function look() {
   const [file] = byId("file").files;
   const [proof] = byId("proof").files;
-  run++;
+  const mine = ++run;
   tell(box, "danger");
   byId("found").hidden = true;
   drawSteps();
   byId("verify-result").hidden = !(file && proof);
   if (!file || !proof) return;
   try {
-    await verify(file, proof);
+    await verify(file, proof, mine);
   } catch (error) {
-    tell(box, "danger", error.message);
+    if (mine === run) tell(box, "danger", error.message);
   }
 }
 
