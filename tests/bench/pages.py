@@ -25,6 +25,7 @@ from cairn.storage.session import Session
 from cairn.storage.tables import accounts, blocks, meta, pool, transactions
 from cairn.web import create_app
 from cairn.web.node import EXTENSION
+from cairn.web.remembered import Shared
 from tests.bench.measure import Figure
 from tests.support.builders import transaction_body
 from tests.support.web import WebTestNode
@@ -63,6 +64,7 @@ def page_figures(folder: Path, database: str, url: str) -> Iterator[Figure]:
     count = BLOCKS * PER_BLOCK
     yield Figure(f"chain of {count:,} built ({database})", time.perf_counter() - start, "s")
     app = create_app(node.config)
+    app.extensions[EXTENSION].overview = Shared(0.0)  # rendered each time
     client = app.test_client()
     try:
         for path in paths(client, node, chain):
@@ -91,7 +93,8 @@ def paths(client: FlaskClient, node: WebTestNode, chain: LongChain) -> list[str]
     middle = chain.blocks // 2
     history = f"/address/{address}"
     return [
-        "/", "/chain", f"/chain?before={middle}", f"/block/{middle}",
+        "/", "/chain", f"/chain?before={middle}",
+        client.get(f"/block/{middle}").headers["Location"],
         f"/transaction/{chain.mined.hex()}", f"/transaction/{chain.waiting.hex()}",
         history, f"{history}?cursor={middle}-50", f"{history}/qr.svg",
         "/pool", "/pool?order=age", "/nodes", "/forks", "/api", "/api/v1/status",

@@ -35,7 +35,7 @@ def test_overview_moves_with_the_chain(browser: Chrome, url: str, node: WebTestN
     height = RestApi(url).get("status")["height"]
 
     def shown() -> int:
-        script = "return document.querySelector('#row [data-hash] a').textContent"
+        script = "return document.querySelector('#row [data-key] a').textContent"
         return int(browser.execute_script(script).replace(",", ""))
 
     assert shown() == height

@@ -19,7 +19,7 @@ from cairn.storage.queries import Queries
 from cairn.web.attempts import Attempts
 from cairn.web.events import EventHub
 from cairn.web.problems import ApiProblem
-from cairn.web.remembered import Remembered
+from cairn.web.remembered import Remembered, Shared
 
 EXTENSION = "cairn"
 FEE_BANDS = tuple(rate << FEE_RATE_BITS for rate in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000))
@@ -31,6 +31,9 @@ STATUS_TIMEOUT_SECONDS = 1.0
 AWAY_SECONDS = 5.0
 """For how long a listener that did not answer is asked again beside the requests."""
 SUBMIT_TIMEOUT_SECONDS = 15.0
+OVERVIEW_SECONDS = 0.3
+"""How old the overview may be when it is handed out. live.js looks again where an event came less
+than so long before it asked."""
 _REMEMBERED_ADDRESSES = 8_192
 _REMEMBERED_FEE_RANGES = 1_024
 
@@ -59,6 +62,7 @@ class WebNode:
         self._supply: Supply | None = None
         self.pool_totals = Remembered(self.queries.pool_totals)
         self.fee_bands = Remembered(lambda: self.queries.fee_bands(FEE_BANDS))
+        self.overview = Shared[str](OVERVIEW_SECONDS)
         self._fee_ranges: dict[bytes, FeeRange] = {}
         # An address is checked and written again and again: both are kept for a while.
         self.encode_address = lru_cache(_REMEMBERED_ADDRESSES)(self._encode_address)

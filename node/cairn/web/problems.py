@@ -202,7 +202,7 @@ def install_problems(app: Flask) -> None:
 
 
 _PAGE_HELP = {
-    "not-found": "What left the pool unmined, or is on a branch that lost, is not shown.",
+    "not-found": "What left the pool unmined, or is only on a branch that lost, is no longer here.",
     "listener-unavailable": "The chain can still be read; sending works again once the listener is "
     "back, which systemd or ./dev up sees to.",
     "database-unavailable": "The node waits for its database and goes on by itself once it is "

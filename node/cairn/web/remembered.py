@@ -1,8 +1,9 @@
-"""A value that costs time to ask for, asked for seldom enough that nobody waits for it."""
+"""Values that cost time to ask for, asked for seldom."""
 
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ _MAX_AGE_SECONDS = 30.0
 
 
 class Remembered(Generic[T]):
-    """The last answer of a question. Safe for threads."""
+    """The last answer of a question, asked for again while nobody waits. Safe for threads."""
 
     def __init__(self, ask: Callable[[], T]) -> None:
         self._ask = ask
@@ -52,3 +53,32 @@ class Remembered(Generic[T]):
         self._took = time.monotonic() - began
         self._at = time.monotonic()
         self._found = (value,)
+
+
+class Shared(Generic[T]):
+    """One answer for all who ask at about the same time. Safe for threads."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._answer: Future[T] = Future()
+        self._at = float("-inf")
+
+    def get(self, ask: Callable[[], T]) -> T:
+        """What was asked for no earlier than so many seconds before this call; who comes
+        meanwhile waits for it. Raises what asking raised."""
+        oldest = time.monotonic() - self._seconds
+        with self._lock:
+            if self._at < oldest:
+                self._at = time.monotonic()
+                self._answer = _ask(ask)
+            return self._answer.result()
+
+
+def _ask(ask: Callable[[], T]) -> Future[T]:
+    answer: Future[T] = Future()
+    try:
+        answer.set_result(ask())
+    except Exception as error:  # noqa: BLE001 - each who waits for the answer is told
+        answer.set_exception(error)
+    return answer

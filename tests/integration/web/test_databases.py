@@ -45,7 +45,8 @@ def read(client: FlaskClient, path: str) -> dict:
 
 def test_every_question_is_answered(client: FlaskClient, node: WebTestNode):
     assert read(client, "status")["height"] == 1
-    transaction = read(client, "blocks/1")["transactions"][0]["id"]
+    block = read(client, "blocks/1")
+    transaction = block["transactions"][0]["id"]
     assert read(client, f"transactions/{transaction}")["confirmations"] == 1
     assert read(client, f"transactions/{transaction}/proof")["leaf_index"] == 1
     address = node.address(make_key(0))
@@ -55,7 +56,8 @@ def test_every_question_is_answered(client: FlaskClient, node: WebTestNode):
     first = read(client, "pool?limit=2")
     rest = read(client, f"pool?limit=2&cursor={first['next']}")
     assert len({each["id"] for each in first["items"] + rest["items"]}) == 3
-    for path in ("/", "/chain", "/block/1", f"/transaction/{transaction}", f"/address/{address}"):
+    of_block = f"/block/{block['hash']}"
+    for path in ("/", "/chain", of_block, f"/transaction/{transaction}", f"/address/{address}"):
         assert client.get(path, headers={"Accept": "text/html"}).status_code == 200
 
 

@@ -218,3 +218,52 @@ def test_a_quiet_chain_has_no_forks(client: FlaskClient) -> None:
     assert "Nothing was undone" in page
     for path in ("forks", "reorganisations"):
         assert json.loads(client.get(f"/api/v1/{path}").data) == {"items": [], "next": None}
+
+
+# -- blocks ----------------------------------------------------------------------------------------
+
+
+def test_a_height_leads_to_the_block_that_is_there_now(client: FlaskClient) -> None:
+    hash_ = json.loads(client.get("/api/v1/blocks/1").data)["hash"]
+    for query in ("", "?first=3"):
+        reply = client.get(f"/block/1{query}")
+        assert (reply.status_code, reply.headers["Location"]) == (302, f"/block/{hash_}{query}")
+
+
+def test_there_is_no_page_of_transactions_behind_the_last(client: FlaskClient) -> None:
+    blocks = [json.loads(client.get(f"/api/v1/blocks/{height}").data) for height in (0, 2)]
+    assert [each["transaction_count"] for each in blocks] == [0, 2]
+    empty, two = (f"/block/{each['hash']}" for each in blocks)
+    found = [client.get(f"{two}?first={first}").status_code for first in (0, 1, 2, 9_999)]
+    assert found == [200, 200, 404, 404]
+    assert client.get(f"{empty}?first=0").status_code == 200
+    assert client.get(f"{empty}?first=1").status_code == 404
+    assert client.get("/block/2?first=9999", follow_redirects=True).status_code == 404
+
+
+# -- what changes while a page is open -------------------------------------------------------------
+
+
+def test_a_transactions_state_is_announced_and_its_age_is_not(client: FlaskClient) -> None:
+    """A part that is a live region would be read out whenever the age in it changes."""
+    for id_, says in ((mined_id(client), "In a block"), (waiting_id(client), "Waits for a block")):
+        page = client.get(f"/transaction/{id_}").text
+        (part,) = re.findall(r'<section id="where"[^>]*>', page)
+        assert f'data-says="{says}"' in part
+        assert "aria-live" not in part
+
+
+def test_rows_of_live_lists_are_told_apart(client: FlaskClient, node: WebTestNode) -> None:
+    """live.js puts the focus back into the row that had it."""
+    tip = json.loads(client.get("/api/v1/blocks/2").data)["hash"]
+    waiting, mined = waiting_id(client), mined_id(client)
+    for path, wanted in {
+        "/": {tip, waiting},
+        "/chain": {tip},
+        f"/block/{json.loads(client.get('/api/v1/blocks/1').data)['hash']}": {mined},
+        "/pool": {waiting},
+        f"/address/{node.address(make_key(0))}": {waiting, mined},
+    }.items():
+        keys = re.findall(r'<(?:tr|li)[^>]* data-key="([0-9a-f]{64})"', client.get(path).text)
+        assert wanted <= set(keys), path
+        assert len(keys) == len(set(keys)), path

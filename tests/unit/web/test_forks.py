@@ -1,6 +1,7 @@
 """Branches and reorganisations, as a node that followed another branch tells of them."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,3 +65,35 @@ def test_pages_go_on_where_they_ended(reorganised: FlaskClient) -> None:
         assert len(page["items"]) == 1
         following = reorganised.get(f"/api/v1/{path}?limit=1&cursor={page['next']}")
         assert json.loads(following.data) == {"items": [], "next": None}
+
+
+def test_a_block_that_was_left_has_a_page_that_says_so(reorganised: FlaskClient) -> None:
+    (branch,) = json.loads(reorganised.get("/api/v1/forks").data)["items"]
+    (move,) = json.loads(reorganised.get("/api/v1/reorganisations").data)["items"]
+    link = f'href="/block/{branch["tip"]}"'
+    assert branch["tip"] == move["old_tip"]
+    assert reorganised.get("/forks").text.count(link) == 2  # its row, and what was undone
+    tip = reorganised.get(f"/block/{branch['tip']}").text
+    assert "This block is not in the chain" in tip
+    assert "none: not in the chain" in tip
+    assert 'rel="next"' not in tip
+    (previous,) = re.findall(r'href="/block/([0-9a-f]{64})" rel="prev"', tip)
+    below = reorganised.get(f"/block/{previous}").text
+    assert "This block is not in the chain" in below
+    assert re.search(r'<tr data-key="[0-9a-f]{64}">', below)  # its transaction
+    assert reorganised.get(f"/api/v1/blocks/{branch['tip']}").status_code == 404
+
+
+def test_the_chains_own_blocks_do_not_say_so(reorganised: FlaskClient) -> None:
+    for height in range(5):
+        page = reorganised.get(f"/block/{height}", follow_redirects=True)
+        assert page.status_code == 200
+        assert "not in the chain" not in page.text.lower()
+        assert 'data-says="In the chain"' in page.text
+
+
+def test_the_search_finds_a_block_that_was_left(reorganised: FlaskClient) -> None:
+    (branch,) = json.loads(reorganised.get("/api/v1/forks").data)["items"]
+    reply = reorganised.get("/search", query_string={"q": branch["tip"]})
+    assert (reply.status_code, reply.headers["Location"]) == (303, f"/block/{branch['tip']}")
+    assert reorganised.get("/search", query_string={"q": "00" * 32}).status_code == 404

@@ -7,11 +7,12 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "modules"
 ROOT = Path(__file__).parents[3]
+READ = f"{ROOT / 'tests'},{ROOT / 'node/cairn/web/static/js'}"
 
 
 def test_modules_do_what_their_own_tests_say() -> None:
     deno = Path(sys.executable).parent / "deno"
-    command = [str(deno), "test", "--no-remote", f"--allow-read={ROOT / 'tests'}", str(FOLDER)]
+    command = [str(deno), "test", "--no-remote", f"--allow-read={READ}", str(FOLDER)]
     done = subprocess.run(
         command,
         cwd=ROOT,

@@ -14,7 +14,8 @@ def paths(client: FlaskClient, node: WebTestNode) -> list[str]:
     block = json.loads(client.get("/api/v1/blocks/1").data)
     waiting = json.loads(client.get("/api/v1/pool").data)["items"][0]["id"]
     return [
-        "/", "/chain", "/chain?before=1", "/block/0", "/block/1", f"/block/{block['hash']}",
+        "/", "/chain", "/chain?before=1",
+        f"/block/{block['previous_hash']}", f"/block/{block['hash']}",
         f"/transaction/{block['transactions'][0]['id']}", f"/transaction/{waiting}",
         f"/address/{node.address(make_key(0))}", f"/address/{node.address(make_key(777))}",
         "/pool", "/nodes", "/wallet", "/notarize", "/verify", "/api",
@@ -44,7 +45,7 @@ def test_linked_files_are_served_from_here(client: FlaskClient):
 
 def test_what_others_wrote_is_escaped(client: FlaskClient):
     block = json.loads(client.get("/api/v1/blocks/1").data)
-    for path in ("/block/1", f"/transaction/{block['transactions'][0]['id']}"):
+    for path in (f"/block/{block['hash']}", f"/transaction/{block['transactions'][0]['id']}"):
         page = client.get(path).text
         assert "&lt;b&gt;rent&lt;/b&gt;" in page
         assert "<b>rent</b>" not in page

@@ -1,12 +1,17 @@
 """Blocks, and the search for what the ledger holds."""
 
-from flask import Response, render_template, request
+from flask import Response, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
 
+from cairn.chain.store import BlockStatus
 from cairn.consensus.encoding import HASH_BYTES
 from cairn.consensus.errors import RuleError
 from cairn.consensus.proof_of_work import bits_to_target, work_of
+from cairn.storage.answers import BlockSummary
 from cairn.web.api.chain import BEFORE, block_page
 from cairn.web.api.routing import Parameter
+from cairn.web.bodies import hex_bytes
+from cairn.web.models import TransactionView
 from cairn.web.node import WebNode, this_node
 from cairn.web.pages.blueprint import pages, see_other
 from cairn.web.pages.charts import hashes
@@ -15,8 +20,10 @@ from cairn.web.views import (
     block_view,
     find_block,
     find_transaction,
+    load_block,
     mined_view,
     tip_height,
+    transaction_view,
 )
 
 PAGE_BLOCKS = 20
@@ -35,27 +42,52 @@ def chain() -> str:
 
 
 @pages.get("/block/<reference>")
-def block(reference: str) -> str:
-    """One block with its transactions."""
+def block(reference: str) -> str | AnyResponse:
+    """One block with its transactions. A height leads to the hash: another block may come to be
+    at that height."""
     node = this_node()
-    found = find_block(reference, node)
     first = FIRST.number()
-    mined = node.queries.block_transactions(found.height, first, PAGE_TRANSACTIONS)
+    if len(reference) != _HASH_DIGITS:
+        named = find_block(reference, node).hash.hex()
+        return redirect(f"/block/{named}?first={first}" if first else f"/block/{named}")
+    found = stored_block(reference, node)
+    if first and first >= found.transaction_count:
+        raise ApiProblem(
+            "not-found", f"no transaction {first:,}: the block has {found.transaction_count:,}"
+        )
     tip = tip_height(node)
+    in_chain = found.status is BlockStatus.ACTIVE
     return render_template(
         "block.html",
         block=block_view(found, node),
+        in_chain=in_chain,
+        broken=found.status is BlockStatus.INVALID,
         fees=node.fee_ranges([found]).get(found.hash),
         work=hashes(work_of(found.header.bits)),
         target=f"{bits_to_target(found.header.bits):064x}",
         confirmations=max(1, tip - found.height + 1),
-        has_next=found.height < tip,
+        has_next=in_chain and found.height < tip,
         first=first,
         page_size=PAGE_TRANSACTIONS,
-        transactions=[
-            mined_view(each, tip, node) for each in mined if each.block_hash == found.hash
-        ],
+        transactions=_transactions(found, first, node),
     )
+
+
+def stored_block(text: str, node: WebNode) -> BlockSummary:
+    """The block with this hash, in the chain or beside it. Raises ApiProblem."""
+    found = node.queries.block_by_hash(hex_bytes(text, "hash", length=HASH_BYTES))
+    if found is None:
+        raise ApiProblem("not-found", f"this node has no block {text}")
+    return found
+
+
+def _transactions(block: BlockSummary, first: int, node: WebNode) -> list[TransactionView]:
+    """Those of one page, from position `first` on."""
+    if block.status is not BlockStatus.ACTIVE:
+        shown = load_block(block, node).transactions[first : first + PAGE_TRANSACTIONS]
+        return [transaction_view(each, node) for each in shown]
+    mined = node.queries.block_transactions(block.height, first, PAGE_TRANSACTIONS)
+    return [mined_view(each, block.height, node) for each in mined if each.block_hash == block.hash]
 
 
 @pages.get("/search")
@@ -98,14 +130,14 @@ def _resolve_height(text: str, node: WebNode) -> tuple[str | None, list[str]]:
 
 
 def _resolve_hash(text: str, node: WebNode) -> tuple[str | None, list[str]]:
-    for path, find in (("/block", find_block), ("/transaction", find_transaction)):
+    for path, find in (("/block", stored_block), ("/transaction", find_transaction)):
         try:
             find(text, node)
         except ApiProblem:
             continue
         return f"{path}/{text}", []
     return None, [
-        "Read as a block hash: no block of the active chain has it.",
+        "Read as a block hash: this node has no such block.",
         "Read as a transaction id: it is neither mined nor waiting here.",
         "What was sent to another node arrives here within a second or so.",
     ]

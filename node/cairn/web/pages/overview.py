@@ -51,8 +51,12 @@ class NextBlock:
 
 @pages.get("/")
 def overview() -> str:
-    """The node at a glance."""
+    """The node at a glance. It is the same for all: many who look cost one rendering."""
     node = this_node()
+    return node.overview.get(lambda: _render(node))
+
+
+def _render(node: WebNode) -> str:
     status = status_view(node)
     newest = node.queries.blocks(None, CHART_BLOCKS + 1)
     oldest_first = newest[::-1]

@@ -15,6 +15,8 @@ from cairn.web.problems import ApiProblem
 from cairn.web.proof_file import proof_file
 from cairn.web.views import find_block, mined_view, tip_height, waiting_view
 
+WANTED_CONFIRMATIONS = 6
+"""From here on a transaction is called confirmed; as follow.js has it."""
 _NAMED_DIGITS = 16
 """Of an id, in the name of a file."""
 
@@ -40,6 +42,7 @@ def transaction(id: str) -> str:  # noqa: A002 - as the path names it
         fields=decode_fields(decoded, node),
         fee_rate=decoded.fee / len(decoded.raw),
         cost=decoded.cost,
+        wanted_confirmations=WANTED_CONFIRMATIONS,
     )
 
 

@@ -1,9 +1,12 @@
 // The button that has the node check every waiting transaction again, and its result as a table.
 
-const button = document.getElementById("check-pool");
-const summary = document.getElementById("check-summary");
-const table = document.getElementById("check-faults");
-const rows = document.getElementById("check-rows");
+import { byId, hash, make } from "./dom.js";
+import { ask } from "./node.js";
+
+const button = byId("check-pool");
+const summary = byId("check-summary");
+const table = byId("check-faults");
+const rows = byId("check-rows");
 const MAX_ROWS = 200;
 
 const count = (number, word) => `${number.toLocaleString("en")} ${word}`;
@@ -15,9 +18,7 @@ async function check(tell) {
   const faults = [];
   do {
     const query = cursor === null ? "" : `?cursor=${encodeURIComponent(cursor)}`;
-    const response = await fetch(`/api/v1/pool/check${query}`);
-    const page = await response.json();
-    if (!response.ok) throw new Error(page.detail);
+    const page = await ask(`pool/check${query}`);
     checked += page.checked;
     faults.push(...page.problems);
     cursor = page.next;
@@ -26,21 +27,14 @@ async function check(tell) {
   return { checked, faults };
 }
 
-function cell(content) {
-  const made = document.createElement("td");
-  made.append(content);
-  return made;
-}
-
-function row(fault) {
-  const link = document.createElement("a");
-  link.className = "hash";
-  link.href = `/transaction/${fault.id}`;
-  link.title = fault.id;
-  link.textContent = `${fault.id.slice(0, 8)}…${fault.id.slice(-8)}`;
-  const made = document.createElement("tr");
-  made.append(cell(link), cell(fault.problem.code), cell(fault.problem.detail));
-  return made;
+function row({ id, problem }) {
+  return make(
+    "tr",
+    {},
+    make("td", {}, hash(id, `/transaction/${id}`, "the transaction's id")),
+    make("td", {}, problem.code),
+    make("td", {}, problem.detail),
+  );
 }
 
 function show({ checked, faults }) {
@@ -61,7 +55,7 @@ button.addEventListener("click", async () => {
   try {
     show(await check((checked) => (summary.textContent = `${count(checked, "checked")} …`)));
   } catch (error) {
-    summary.textContent = `The check did not end: ${error.message}. Try again.`;
+    summary.textContent = `Not all was checked. ${error.message} Try again.`;
   } finally {
     button.disabled = false;
   }

@@ -1,4 +1,4 @@
-// Keeps "2 min ago" true while a page is open.
+// Keeps "2 min ago" true while a page is open and not paused.
 
 const STEPS = [
   [86_400, "d"],
@@ -6,6 +6,7 @@ const STEPS = [
   [60, "min"],
 ];
 const EVERY_MILLISECONDS = 5_000;
+let paused = false;
 
 /** How long ago, in one unit; as the node writes it (`ago` in pages/formats.py). */
 export function ago(seconds) {
@@ -17,6 +18,7 @@ export function ago(seconds) {
 }
 
 function refresh() {
+  if (paused) return;
   const now = Date.now() / 1_000;
   for (const time of document.querySelectorAll("time[data-at]")) {
     const text = ago(now - Number(time.dataset.at));
@@ -24,4 +26,5 @@ function refresh() {
   }
 }
 
+document.addEventListener("cairn:live", ({ detail }) => (paused = detail.state === "paused"));
 setInterval(refresh, EVERY_MILLISECONDS);
