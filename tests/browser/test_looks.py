@@ -16,7 +16,6 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests.browser.conftest import DevNet
 from tests.browser.screens import (
     SCREENS,
-    Screen,
     axe_violations,
     look_as_usual,
     look_through,
@@ -52,6 +51,7 @@ def sights(devnet: DevNet) -> Sights:
     first = devnet.send("demo-00", other, "--amount", "12.5", "--note", "Rent for May, thank you!")
     devnet.send("demo-00", other, "--amount", "0.00000001", "--data", bytes(range(16)).hex())
     found = wait_until(lambda: _mined(api, first), SECONDS, "the payment is mined")
+    devnet.operate(0, "mine", blocks=BLOCKS)
     wait_until(
         lambda: api.get("status")["height"] >= found["block"]["height"] + BLOCKS,
         60,
@@ -103,11 +103,8 @@ def looker(browser: Chrome) -> Iterator[Chrome]:
 @pytest.mark.refusals
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_good_in_every_light(looker: Chrome, sights: Sights, name: str) -> None:
-    faults = []
-    for screen in SCREENS:
-        open_page(looker, screen, sights.url + PAGES[name](sights))
-        faults += look(looker, screen, name)
-    assert not faults, "\n".join(faults)
+    open_page(looker, sights.url + PAGES[name](sights))
+    look(looker, name)
 
 
 def test_what_waits_is_good_in_every_light(looker: Chrome, sights: Sights, resting: DevNet) -> None:
@@ -117,7 +114,6 @@ def test_what_waits_is_good_in_every_light(looker: Chrome, sights: Sights, resti
         resting.send("demo-11", other, "--amount", f"{1_234 * each}.5", "--note", f"Part {each}")
         for each in range(1, 6)
     ]
-    faults = []
     for name, path in {
         "overview-waiting": "/",
         "pool-waiting": "/pool",
@@ -125,10 +121,8 @@ def test_what_waits_is_good_in_every_light(looker: Chrome, sights: Sights, resti
         "address-waiting": f"/address/{other}",
         "faucet-paid": f"/faucet?paid={waiting[0]}",
     }.items():
-        for screen in SCREENS:
-            open_page(looker, screen, sights.url + path)
-            faults += look(looker, screen, name)
-    assert not faults, "\n".join(faults)
+        open_page(looker, sights.url + path)
+        look(looker, name)
 
 
 def test_operators_page_is_good_in_every_light(
@@ -139,12 +133,11 @@ def test_operators_page_is_good_in_every_light(
     token.send_keys(devnet.operator_token())
     token.submit()
     WebDriverWait(looker, SECONDS).until(lambda _: looker.find_elements(By.ID, "miner-state"))
-    faults = []
-    for screen in SCREENS:
-        open_page(looker, screen, f"{sights.url}/operator")
-        faults += look(looker, screen, "operator")
-    looker.delete_all_cookies()
-    assert not faults, "\n".join(faults)
+    open_page(looker, f"{sights.url}/operator")
+    try:
+        look(looker, "operator")
+    finally:
+        looker.delete_all_cookies()
 
 
 def test_wallet_in_use_is_good_in_every_light(
@@ -153,32 +146,26 @@ def test_wallet_in_use_is_good_in_every_light(
     """Dialog, list of keys, form with a mistake, and review."""
     url, recipient = devnet.urls[2], devnet.cairn("wallet", "show", "demo-12")["address"]
     have_key(looker, devnet, url, "demo-13", tmp_path)
-    faults = []
-    for screen in SCREENS:
-        open_page(looker, screen, f"{url}/wallet")
-        until(looker, lambda: "," in find(looker, "keys").text, "what the key holds")
-        fill(looker, recipient=recipient, amount="1.5.0", note="Rent for May")
-        find(looker, "review").click()
-        faults += look(looker, screen, "wallet-mistake")
-        fill(looker, amount="12.5")
-        find(looker, "review").click()
-        says(looker, "review-facts", "12.5")
-        faults += look(looker, screen, "wallet-review")
-        looker.get(f"{url}/wallet")
-        until(looker, lambda: "," in find(looker, "keys").text, "what the key holds")
-        find(looker, "open-make").click()
-        faults += look(looker, screen, "wallet-make")
-    assert not faults, "\n".join(faults)
+    open_page(looker, f"{url}/wallet")
+    until(looker, lambda: "," in find(looker, "keys").text, "what the key holds")
+    fill(looker, recipient=recipient, amount="1.5.0", note="Rent for May")
+    find(looker, "review").click()
+    look(looker, "wallet-mistake")
+    fill(looker, amount="12.5")
+    find(looker, "review").click()
+    says(looker, "review-facts", "12.5")
+    look(looker, "wallet-review")
+    open_page(looker, f"{url}/wallet")
+    until(looker, lambda: "," in find(looker, "keys").text, "what the key holds")
+    find(looker, "open-make").click()
+    look(looker, "wallet-make")
 
 
 @pytest.mark.parametrize("name", ["overview", "pool", "nodes", "forks", "chain"])
 def test_new_node_is_good_in_every_light(looker: Chrome, new_node: str, name: str) -> None:
     """Nothing happened yet, and no other node is known."""
-    faults = []
-    for screen in SCREENS:
-        open_page(looker, screen, f"{new_node}/{'' if name == 'overview' else name}")
-        faults += look(looker, screen, f"{name}-empty")
-    assert not faults, "\n".join(faults)
+    open_page(looker, f"{new_node}/{'' if name == 'overview' else name}")
+    look(looker, f"{name}-empty")
 
 
 @pytest.fixture(scope="module")
@@ -193,18 +180,22 @@ def new_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         node.close()
 
 
-def look(browser: Chrome, screen: Screen, name: str) -> list[str]:
-    """Takes the picture; what is wrong with the page as it stands."""
-    take_picture(browser, screen, name)
-    faults = axe_violations(browser)
-    if over := sideways(browser):
-        faults.append(f"{over} pixels wider than the screen")
-    return [f"{name}, {screen.name}: {each}" for each in faults]
+def look(browser: Chrome, name: str) -> None:
+    """Takes a picture on each screen, and checks the page there as it stands."""
+    faults = []
+    for screen in SCREENS:
+        look_through(browser, screen)
+        take_picture(browser, screen, name)
+        found = axe_violations(browser, screen)
+        if over := sideways(browser):
+            found.append(f"{over} pixels wider than the screen")
+        faults += [f"{name}, {screen.name}: {each}" for each in found]
+    look_as_usual(browser)
+    assert not faults, "\n".join(faults)
 
 
-def open_page(browser: Chrome, screen: Screen, url: str) -> None:
+def open_page(browser: Chrome, url: str) -> None:
     """The page, once it has its style and says whether it is live."""
-    look_through(browser, screen)
     browser.get(url)
     assert len(browser.find_elements(By.TAG_NAME, "h1")) == 1
     mark = browser.find_element(By.ID, "live-mark")

@@ -47,6 +47,43 @@ def test_overview_moves_with_the_chain(browser: Chrome, url: str, node: WebTestN
     wait_until(moves, SECONDS, "a new block shows without loading the page again")
 
 
+def test_focus_stays_in_its_row_while_blocks_arrive(browser: Chrome, url: str, node: WebTestNode):
+    """All blocks have the same miner: each row links to it."""
+    browser.get(f"{url}/chain")
+    focused = (
+        "const at = document.activeElement;"
+        "return [at.closest('tr').dataset.key, at.getAttribute('href')]"
+    )
+    browser.execute_script(
+        "document.querySelectorAll('#blocks tr:nth-child(2) a[href^=\"/address\"]')[0].focus()"
+    )
+    before = browser.execute_script(focused)
+
+    def moves() -> bool:
+        node.mine()
+        rows = "return document.querySelector('#blocks tbody tr:nth-child(2)').dataset.key"
+        return browser.execute_script(rows) != before[0]
+
+    wait_until(moves, SECONDS, "the row goes down")
+    assert browser.execute_script(focused) == before
+
+
+def test_page_stands_still_until_the_person_goes_on(browser: Chrome, url: str, node: WebTestNode):
+    browser.get(url)
+    mark = browser.find_element(By.ID, "live-mark")
+    wait_until(lambda: mark.get_attribute("data-state") == "live", SECONDS, "the page is live")
+    mark.click()
+    assert (mark.get_attribute("data-state"), mark.text) == ("paused", "Paused: go on")
+    node.mine()
+    height = RestApi(url).get("status")["height"]
+    newest = "return document.querySelector('#row [data-key] a').textContent.replace(',', '')"
+    assert int(browser.execute_script(newest)) < height
+    mark.click()
+    wait_until(
+        lambda: int(browser.execute_script(newest)) == height, SECONDS, "the new block shows"
+    )
+
+
 def test_pool_is_checked_at_a_click(browser: Chrome, url: str, node: WebTestNode):
     node.submit([node.transaction(make_key(2), make_key(3)) for _ in range(3)])
     browser.get(f"{url}/pool")

@@ -273,10 +273,22 @@ def test_operator_is_let_in_by_the_token_alone(browser: Chrome, resting: DevNet)
     find(browser, "mode").submit()
     says(browser, "said", "Done")
     until(browser, lambda: "always" in find(browser, "miner-state").text, "the mode shows")
+    _end_of_the_session_is_told(browser, resting)
     browser.find_element(By.CSS_SELECTOR, "form[action='/operator/logout'] button").click()
     until(browser, lambda: browser.current_url.endswith("/operator/login"), "logged out")
     browser.get(f"{url}/operator")
     assert browser.current_url.endswith("/operator/login")
+
+
+def _end_of_the_session_is_told(browser: Chrome, devnet: DevNet) -> None:
+    """On the page that is open, and no more once the session is there again."""
+    (cookie,) = (each for each in browser.get_cookies() if each["httpOnly"])
+    browser.delete_all_cookies()
+    mine(devnet)
+    says(browser, "live-told", "You are logged out")
+    browser.add_cookie(cookie)
+    mine(devnet)
+    until(browser, lambda: not find(browser, "live-told").is_displayed(), "the page is live again")
 
 
 def _log_in(browser: Chrome, token: str) -> None:

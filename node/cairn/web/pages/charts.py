@@ -13,6 +13,7 @@ _GAP = 0.25
 """Of a bar's room, between it and the next."""
 _LEAST = 1.5
 """Height of a bar whose value is not zero."""
+_SECONDS = "\N{NO-BREAK SPACE}s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ def interval_chart(blocks: Sequence[BlockSummary], target_seconds: int) -> Chart
     pairs = [(a, b) for a, b in pairwise(blocks) if a.height > 0]
     values = [(b.height, b.header.timestamp - a.header.timestamp) for a, b in pairs]
     mean = sum(value for _, value in values) / len(values) if values else 0
-    summary = f"Mean {mean:,.1f} s over {len(values)} intervals; aimed at: {target_seconds:,} s."
+    mean_text, aim = f"{mean:,.1f}{_SECONDS}", f"{target_seconds:,}{_SECONDS}"
+    summary = f"Mean {mean_text} over {len(values)} intervals; aimed at: {aim}."
     return _chart(
         "intervals", "Time between blocks", summary, values, seconds, target_seconds, "target"
     )
@@ -109,7 +111,7 @@ def _chart(
 
 def seconds(value: int) -> str:
     """A number of seconds."""
-    return f"{value:,} s"
+    return f"{value:,}{_SECONDS}"
 
 
 def hashes(value: int) -> str:

@@ -4,6 +4,7 @@ const SELECTORS = {
   "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]": (each) =>
     (each.name === "a" && "href" in each.attributes) || each.name === "button" ||
     (each.name === "input" && each.attributes.type !== "hidden"),
+  "time[data-at]": (each) => each.name === "time" && "at" in each.dataset,
   "[data-key]": (each) => "key" in each.dataset,
   "[data-live]": (each) => "live" in each.dataset,
   "[id]": (each) => Boolean(each.id),
