@@ -22,7 +22,8 @@ const WORDS = {
   stale: ["Stale", "What is shown may be old: the node does not give it anew"],
   paused: ["Paused", "Nothing moves by itself until you go on"],
 };
-const GONE = "This is no longer in the chain. What is shown below is old.";
+const GONE =
+  "This is no longer in the chain, nor does it wait for a block. What is shown below is old.";
 const LOGGED_OUT = "You are logged out. What is shown below is old: reload the page to log in.";
 
 const mark = document.getElementById("live-mark");
