@@ -32,8 +32,9 @@ AWAY_SECONDS = 5.0
 """For how long a listener that did not answer is asked again beside the requests."""
 SUBMIT_TIMEOUT_SECONDS = 15.0
 OVERVIEW_SECONDS = 0.3
-"""How old the overview may be when it is handed out. live.js looks again where an event came less
-than so long before it asked."""
+"""How old the overview may be when it is handed out: many viewers cost a worker three renderings a
+second. Pages ask 0.4 s after an event, so an older copy might not show what they ask for; where an
+event came just before the page asked, live.js asks once more."""
 _REMEMBERED_ADDRESSES = 8_192
 _REMEMBERED_FEE_RANGES = 1_024
 
