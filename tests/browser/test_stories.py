@@ -226,6 +226,8 @@ def test_search_goes_to_what_is_named(browser: Chrome, devnet: DevNet) -> None:
     payment = devnet.send(
         "demo-09", devnet.cairn("wallet", "show", "demo-10")["address"], "--amount", "1"
     )
+    arrived(devnet, 1, payment)
+    mine(devnet, node=1)
     found = wait_until(
         lambda: each if (each := _there(api, payment)) and each["block"] else None,
         SECONDS,

@@ -11,6 +11,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from tests.support.polling import wait_until
 
 SECONDS = 30
+PASTED_CHARACTERS = 200
 
 
 def part(browser: Chrome, name: str) -> WebElement:
@@ -27,7 +28,16 @@ def click(browser: Chrome, name: str) -> None:
 def fill(browser: Chrome, name: str, text: str) -> None:
     element = part(browser, name)
     element.clear()
-    element.send_keys(text)
+    if len(text) > PASTED_CHARACTERS:
+        paste(browser, element, text)
+    else:
+        element.send_keys(text)
+
+
+def paste(browser: Chrome, element: WebElement, text: str) -> None:
+    """All at once, where typing would take seconds or a line's end would be Enter."""
+    script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"
+    browser.execute_script(script, element, text)
 
 
 def says(browser: Chrome, name: str, *words: str) -> str:
@@ -56,12 +66,7 @@ def open_wallet_page(browser: Chrome, url: str) -> None:
 def import_text(browser: Chrome, name: str, text: str, passphrase: str = "") -> None:
     """Imports by pasting; the key is then the chosen one."""
     click(browser, "open-import")
-    # A PEM file's lines would be typed as such, and Enter is a line there: paste it at once.
-    browser.execute_script(
-        "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'))",
-        part(browser, "import-text"),
-        text,
-    )
+    paste(browser, part(browser, "import-text"), text)
     if passphrase:
         fill(browser, "import-passphrase", passphrase)
     fill(browser, "import-name", name)
