@@ -36,7 +36,10 @@ def fill(browser: Chrome, name: str, text: str) -> None:
 
 def paste(browser: Chrome, element: WebElement, text: str) -> None:
     """All at once, where typing would take seconds or a line's end would be Enter."""
-    script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"
+    script = (
+        "arguments[0].value = arguments[1];"
+        "arguments[0].dispatchEvent(new Event('input', {bubbles: true}));"
+    )
     browser.execute_script(script, element, text)
 
 
