@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
 
-from flask import current_app
+from flask import current_app, request
 
 from cairn.chain.pool_entry import FEE_RATE_BITS
 from cairn.config import Config
@@ -16,7 +16,7 @@ from cairn.ipc.messages import GetStatus, Problem, Refused, Reply, Request, Stat
 from cairn.storage.answers import BlockSummary, FeeRange, Supply
 from cairn.storage.engine import open_engine
 from cairn.storage.queries import Queries
-from cairn.web.attempts import Attempts
+from cairn.web.attempts import Allowance, Attempts
 from cairn.web.events import EventHub
 from cairn.web.problems import ApiProblem
 from cairn.web.remembered import Remembered, Shared
@@ -35,6 +35,16 @@ OVERVIEW_SECONDS = 0.3
 """How old the overview may be when it is handed out: many viewers cost a worker three renderings a
 second. Pages ask 0.4 s after an event, so an older copy might not show what they ask for; where an
 event came just before the page asked, live.js asks once more."""
+WRONG_TOKENS = Allowance(10, 30.0)
+"""Of one client. A token of `make-keys` has 32 random bytes, which nobody guesses however many
+clients help; this keeps the attempts cheap, and one's own weaker token from being tried out."""
+WRONG_TOKENS_UNTOLD = Allowance(100, 0.6)
+"""Of all clients that cannot be told apart."""
+FAUCET_BURST = 3
+"""So often the faucet pays for one client at once, then as often as one address. Addresses are
+free to make, so that they alone would leave all of it to the first who asks for many."""
+FAUCET_UNTOLD = Allowance(1_000, 0.06)
+"""As much as the faucet may be set to pay: the listener's limits then are the only ones."""
 _REMEMBERED_ADDRESSES = 8_192
 _REMEMBERED_FEE_RANGES = 1_024
 
@@ -54,7 +64,10 @@ class WebNode:
         self.queries = Queries(self.engine)
         self.ipc = IpcClient(config.request_socket, SUBMIT_TIMEOUT_SECONDS)
         self.started_at = int(time.time())
-        self.attempts = Attempts()
+        self.attempts = Attempts(WRONG_TOKENS, WRONG_TOKENS_UNTOLD)
+        self.faucet_asks = Attempts(
+            Allowance(FAUCET_BURST, config.faucet.seconds_per_address), FAUCET_UNTOLD
+        )
         self.hub = EventHub(config.event_socket, config.web.max_event_streams)
         self._prefix = config.params.address_prefix
         self._lock = threading.Lock()
@@ -68,6 +81,11 @@ class WebNode:
         # An address is checked and written again and again: both are kept for a while.
         self.encode_address = lru_cache(_REMEMBERED_ADDRESSES)(self._encode_address)
         self.decode_address = lru_cache(_REMEMBERED_ADDRESSES)(self._decode_address)
+
+    def client(self) -> str:
+        """Who makes the request that is handled, as `CountedAddresses.client` tells them apart."""
+        forwarded_for = request.headers.get("X-Forwarded-For")
+        return self.hub.addresses.client(request.remote_addr, forwarded_for)
 
     def _encode_address(self, address: bytes) -> str:
         return encode_address(self._prefix, address)

@@ -28,10 +28,10 @@ def check_operator(node: WebNode) -> None:
 
 
 def compare_token(given: str, wanted: str, node: WebNode) -> None:
-    """Raises ApiProblem `unauthorized` for another token, and `too-many-requests` after too many:
-    even for the right one, or guessing would not be slower for it."""
-    address = node.hub.addresses.of(request.remote_addr)
-    wait = node.attempts.wait_seconds(address)
+    """Raises ApiProblem `unauthorized` for another token, and `too-many-requests` after too many
+    of this client: even for the right one, or guessing would not be slower for it."""
+    client = node.client()
+    wait = node.attempts.wait_seconds(client)
     if wait > 0:
         raise ApiProblem(
             "too-many-requests",
@@ -41,7 +41,7 @@ def compare_token(given: str, wanted: str, node: WebNode) -> None:
     # Digests have one length, so the time taken tells nothing of the token's.
     digests = [sha256(text.encode("utf-8", "replace")).digest() for text in (wanted, given)]
     if not hmac.compare_digest(*digests):
-        node.attempts.failed(address)
+        node.attempts.count(client)
         raise ApiProblem("unauthorized", "this is not the operator's token")
 
 

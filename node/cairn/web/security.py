@@ -32,6 +32,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 _IPV6 = 6
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _IPV6_CUSTOMER_BITS = 64
 
 SOCKET_SECONDS = "SOCKET_SECONDS"
@@ -96,15 +97,32 @@ class CountedAddresses:
 
     def of(self, address: str | None) -> str:
         """What the address is counted as, an IPv6 one as its /64; empty: it is not."""
-        try:
-            parsed = ipaddress.ip_address(address or "")
-        except ValueError:
-            return ""  # a socket of the file system has no address
-        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
-        if parsed.is_loopback or self._all_proxies:
+        parsed = _parsed(address)
+        if parsed is None or self._all_proxies:
             return ""
         if any(parsed in network for network in self._proxies):
             return ""
-        if parsed.version == _IPV6:  # one customer mostly has all of them
-            return str(ipaddress.ip_network((parsed.packed, _IPV6_CUSTOMER_BITS), strict=False))
-        return str(parsed)
+        return _customer(parsed)
+
+    def client(self, address: str | None, forwarded_for: str | None) -> str:
+        """As `of`, but of the client that a proxy speaks for: the last one of its header."""
+        if (counted := self.of(address)) or not forwarded_for:
+            return counted
+        named = _parsed(forwarded_for.rpartition(",")[2].strip())
+        return "" if named is None else _customer(named)
+
+
+def _parsed(address: str | None) -> _Address | None:
+    """The address; None for one of this machine, and for a socket of the file system."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return None
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return None if parsed.is_loopback else parsed
+
+
+def _customer(address: _Address) -> str:
+    if address.version == _IPV6:  # one customer mostly has all of them
+        return str(ipaddress.ip_network((address.packed, _IPV6_CUSTOMER_BITS), strict=False))
+    return str(address)

@@ -1,6 +1,9 @@
-"""Wrong tokens are bounded by address and in all, and forgiven with time."""
+"""Attempts are bounded by client, and forgiven with time."""
 
-from cairn.web.attempts import IN_ALL, MAX_ADDRESSES, PER_ADDRESS, Attempts
+from cairn.web.attempts import MAX_CLIENTS, Allowance, Attempts
+
+EACH = Allowance(10, 30.0)
+UNTOLD = Allowance(100, 0.6)
 
 
 class Clock:
@@ -13,41 +16,59 @@ class Clock:
         return self.now
 
 
-def test_an_address_waits_after_its_burst_and_others_do_not() -> None:
+def attempts_at(clock: Clock) -> Attempts:
+    return Attempts(EACH, UNTOLD, clock)
+
+
+def test_a_client_waits_after_its_burst_and_others_do_not() -> None:
     clock = Clock()
-    attempts = Attempts(clock)
-    for _ in range(PER_ADDRESS.burst):
+    attempts = attempts_at(clock)
+    for _ in range(EACH.burst):
         assert attempts.wait_seconds("203.0.113.1") == 0
-        attempts.failed("203.0.113.1")
-    assert attempts.wait_seconds("203.0.113.1") == PER_ADDRESS.seconds_each
+        attempts.count("203.0.113.1")
+    assert attempts.wait_seconds("203.0.113.1") == EACH.seconds_each
     assert attempts.wait_seconds("203.0.113.2") == 0
-    clock.now += PER_ADDRESS.seconds_each
+    clock.now += EACH.seconds_each
     assert attempts.wait_seconds("203.0.113.1") == 0
-    attempts.failed("203.0.113.1")
-    assert attempts.wait_seconds("203.0.113.1") == PER_ADDRESS.seconds_each
+    attempts.count("203.0.113.1")
+    assert attempts.wait_seconds("203.0.113.1") == EACH.seconds_each
 
 
-def test_all_together_wait_whatever_their_addresses() -> None:
+def test_taking_counts_only_what_is_allowed() -> None:
     clock = Clock()
-    attempts = Attempts(clock)
-    for number in range(IN_ALL.burst):
-        assert attempts.wait_seconds(f"198.51.100.{number}") == 0
-        attempts.failed(f"198.51.100.{number}")
-    assert attempts.wait_seconds("a new one") == 1
+    attempts = attempts_at(clock)
+    assert [attempts.take("203.0.113.1") for _ in range(EACH.burst)] == [0] * EACH.burst
+    assert [attempts.take("203.0.113.1") for _ in range(3)] == [EACH.seconds_each] * 3
+    clock.now += EACH.seconds_each
+    assert attempts.take("203.0.113.1") == 0
+
+
+def test_a_crowd_keeps_nobody_else_out() -> None:
+    attempts = attempts_at(Clock())
+    for number in range(UNTOLD.burst):
+        for _ in range(EACH.burst):
+            attempts.count(f"198.51.100.{number}")
+        attempts.count("")
+    assert attempts.wait_seconds("a new one") == 0
+    assert attempts.wait_seconds("198.51.100.0") == EACH.seconds_each
+
+
+def test_those_that_cannot_be_told_apart_wait_together() -> None:
+    clock = Clock()
+    attempts = attempts_at(clock)
+    for _ in range(UNTOLD.burst):
+        assert attempts.wait_seconds("") == 0
+        attempts.count("")
     assert attempts.wait_seconds("") == 1
-    clock.now += IN_ALL.burst * IN_ALL.seconds_each
+    clock.now += UNTOLD.seconds_each
     assert attempts.wait_seconds("") == 0
 
 
-def test_remembers_a_bounded_number_of_addresses() -> None:
-    clock = Clock()
-    attempts = Attempts(clock)
-    for number in range(PER_ADDRESS.burst):
-        attempts.failed("the first")
-        clock.now += 0.001 * number
-    for number in range(MAX_ADDRESSES):
-        clock.now += IN_ALL.seconds_each / 100
-        attempts.failed(f"address {number}")
-    clock.now += IN_ALL.seconds_each * IN_ALL.burst * MAX_ADDRESSES / 1_000
-    assert len(attempts._by_address) == MAX_ADDRESSES
-    assert "the first" not in attempts._by_address
+def test_remembers_a_bounded_number_of_clients() -> None:
+    attempts = attempts_at(Clock())
+    for _ in range(EACH.burst):
+        attempts.count("the first")
+    for number in range(MAX_CLIENTS):
+        attempts.count(f"client {number}")
+    assert len(attempts._buckets) == MAX_CLIENTS
+    assert attempts.wait_seconds("the first") == 0

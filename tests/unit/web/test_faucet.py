@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from cairn.web import create_app
-from cairn.web.node import EXTENSION
+from cairn.web.node import EXTENSION, FAUCET_BURST
 from tests.support.builders import make_key
 from tests.support.web import WebTestNode
 
@@ -62,6 +62,28 @@ def test_pays_an_address_once(giving: FlaskClient, rich: WebTestNode) -> None:
 def test_pays_only_so_many_in_a_minute(giving: FlaskClient, rich: WebTestNode) -> None:
     codes = [ask(giving, rich.address(make_key(number))).status_code for number in range(30, 33)]
     assert codes == [202, 202, 429], "each after the other, without waiting for a block"
+
+
+def test_pays_one_client_only_so_many_addresses(giving: FlaskClient, rich: WebTestNode) -> None:
+    node = giving.application.extensions[EXTENSION]
+    address = rich.address(make_key(40))
+
+    def asked_from(client_address: str, address: str):
+        headers = {"X-Forwarded-For": client_address}
+        return giving.post(
+            "/api/v1/faucet",
+            json={"address": address},
+            headers=headers,
+            environ_overrides={"REMOTE_ADDR": ""},
+        )
+
+    assert asked_from("203.0.113.9", "not an address").status_code == 422, "and is not counted"
+    codes = [asked_from("203.0.113.9", address).status_code for _ in range(FAUCET_BURST)]
+    assert codes[0] == 202
+    refused = asked_from("203.0.113.9", rich.address(make_key(41)))
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) == node.config.faucet.seconds_per_address
+    assert asked_from("203.0.113.10", rich.address(make_key(42))).status_code == 202
 
 
 def test_refuses_in_words(giving: FlaskClient, rich: WebTestNode) -> None:

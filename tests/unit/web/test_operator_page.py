@@ -21,8 +21,8 @@ from cairn.ipc.messages import MineRequested, MinerModeSet
 from cairn.storage.engine import open_engine
 from cairn.storage.node_store import SqlNodeStore
 from cairn.web import create_app, sessions
-from cairn.web.attempts import PER_ADDRESS, Attempts
-from cairn.web.node import EXTENSION
+from cairn.web.attempts import Attempts
+from cairn.web.node import EXTENSION, WRONG_TOKENS, WRONG_TOKENS_UNTOLD
 from cairn.web.security import CountedAddresses
 from tests.support.polling import wait_until
 from tests.support.web import TOKEN, WebTestNode
@@ -35,7 +35,7 @@ ACTIONS = ("logout", "mine", "miner-mode", "join", "ban")
 
 @pytest.fixture(autouse=True)
 def _anew(app: Flask) -> None:
-    app.extensions[EXTENSION].attempts = Attempts()
+    app.extensions[EXTENSION].attempts = Attempts(WRONG_TOKENS, WRONG_TOKENS_UNTOLD)
 
 
 def log_in(client: FlaskClient, token: str = TOKEN, **more: Any) -> TestResponse:
@@ -124,11 +124,11 @@ def test_too_many_wrong_tokens_are_refused_in_words(app: Flask, client: FlaskCli
     before, node.hub.addresses = node.hub.addresses, CountedAddresses()
     from_afar = {"environ_overrides": {"REMOTE_ADDR": "203.0.113.9"}}
     try:
-        for _ in range(PER_ADDRESS.burst):
+        for _ in range(WRONG_TOKENS.burst):
             assert log_in(client, "wrong", **from_afar).status_code == 401
         reply = log_in(client, TOKEN, **from_afar)
         assert reply.status_code == 429
-        assert 1 <= int(reply.headers["Retry-After"]) <= PER_ADDRESS.seconds_each
+        assert 1 <= int(reply.headers["Retry-After"]) <= WRONG_TOKENS.seconds_each
         assert "try again in" in reply.text
         assert "Set-Cookie" not in reply.headers
         call = client.post(
@@ -140,6 +140,28 @@ def test_too_many_wrong_tokens_are_refused_in_words(app: Flask, client: FlaskCli
         assert log_in(client, TOKEN).status_code == 303, "others are not kept out"
     finally:
         node.hub.addresses = before
+
+
+def test_a_client_behind_the_proxy_keeps_only_itself_out(app: Flask, client: FlaskClient) -> None:
+    def by_proxy(client_address: str) -> dict[str, dict[str, str]]:
+        """As the proxy says it, which comes by a socket."""
+        return {"environ_overrides": {"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": client_address}}
+
+    wrong = {"Authorization": "Bearer wrong"}
+    for _ in range(WRONG_TOKENS_UNTOLD.burst):
+        refused = client.get("/api/v1/log", headers=wrong, **by_proxy("203.0.113.9"))
+    assert refused.status_code == 429
+    assert log_in(client, TOKEN, **by_proxy("203.0.113.9")).status_code == 429
+    assert log_in(client, TOKEN, **by_proxy("203.0.113.10")).status_code == 303
+
+
+def test_a_client_that_is_no_proxy_cannot_pass_for_another(app: Flask) -> None:
+    addresses = CountedAddresses(["10.0.0.0/8"])
+    assert addresses.client("203.0.113.9", "198.51.100.1") == "203.0.113.9"
+    assert addresses.client("10.0.0.1", "198.51.100.1, 203.0.113.9") == "203.0.113.9"
+    assert addresses.client("", "2001:db8::1") == "2001:db8::/64"
+    assert addresses.client("", "127.0.0.1") == addresses.client("", "x") == ""
+    assert CountedAddresses(["*"]).client("203.0.113.9", "198.51.100.1") == "198.51.100.1"
 
 
 def test_without_a_token_file_it_says_how_to_make_one(node: WebTestNode) -> None:

@@ -23,7 +23,8 @@ def post_faucet() -> Answer:
     """Have the faucet pay an address.
 
     Only where the node has one: development networks, and nodes that are configured so. An
-    address is paid once in a while; the answer's `Retry-After` tells when again.
+    address is paid once in a while, and so is who asks for many; the answer's `Retry-After`
+    tells when again.
     """
     node = this_node()
     return drip(read_json(_faucet).address, node), 202
@@ -32,7 +33,15 @@ def post_faucet() -> Answer:
 def drip(address: str, node: WebNode) -> FaucetView:
     """Has the listener pay this address. Raises ApiProblem, or RuleError for the address."""
     check_faucet(node)
-    paid = node.ask(Drip(node.decode_address(address)), Dripped)
+    recipient = node.decode_address(address)
+    wait = node.faucet_asks.take(node.client())
+    if wait > 0:
+        raise ApiProblem(
+            "too-many-requests",
+            f"the faucet paid what you asked for a moment ago; ask again in {wait} s",
+            retry_after_seconds=wait,
+        )
+    paid = node.ask(Drip(recipient), Dripped)
     return FaucetView(id=paid.id.hex(), address=address, amount=str(paid.amount))
 
 
