@@ -11,6 +11,7 @@ from cairn.consensus.transaction import (
     MINIMUM_TRANSACTION_BYTES,
     Transaction,
     decode_transaction_at,
+    transaction_end,
 )
 
 BLOCK_VERSION = 1
@@ -149,6 +150,19 @@ def decode_block(raw: bytes, network_id: bytes, max_block_bytes: int) -> Block:
     transactions = _take_transactions(reader, network_id)
     reader.finish()
     return Block(header, coinbase, transactions, header.hash(), raw)
+
+
+def leaves_of(raw: bytes) -> list[bytes]:
+    """The leaves of the block whose bytes `decode_block` takes, as `Block.leaves`: cut out by
+    their lengths alone, which costs a tenth of decoding them."""
+    reader = Reader(raw, "block", HEADER_BYTES)
+    _take_coinbase(reader)
+    leaves = [raw[HEADER_BYTES : reader.offset]]
+    for _ in range(reader.unsigned(4)):
+        end = transaction_end(raw, reader.offset)
+        leaves.append(raw[reader.offset : end])
+        reader.offset = end
+    return leaves
 
 
 def _take_coinbase(reader: Reader) -> Coinbase:

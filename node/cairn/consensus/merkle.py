@@ -19,15 +19,26 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
 
 def merkle_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """Sibling hashes from leaf `index` up to the root, nearest first (RFC 6962, 2.1.1)."""
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"leaf {index} of a tree with {len(leaves)}")
-    level = [leaf_hash(leaf) for leaf in leaves]
+    return path_in_tree(merkle_tree(leaves), index)
+
+
+def merkle_tree(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """All hashes over the full bytes of the leaves: a list a level, the leaves' own first."""
+    levels = [[leaf_hash(leaf) for leaf in leaves]]
+    while len(levels[-1]) > 1:
+        levels.append(_next_level(levels[-1]))
+    return levels
+
+
+def path_in_tree(levels: Sequence[Sequence[bytes]], index: int) -> list[bytes]:
+    """As `merkle_path`, in a tree that `merkle_tree` made."""
+    if not 0 <= index < len(levels[0]):
+        raise IndexError(f"leaf {index} of a tree with {len(levels[0])}")
     path = []
-    while len(level) > 1:
+    for level in levels[:-1]:
         sibling = index ^ 1
         if sibling < len(level):
             path.append(level[sibling])
-        level = _next_level(level)
         index //= 2
     return path
 

@@ -13,6 +13,7 @@ MINIMUM_TRANSACTION_BYTES = 152
 
 _TAG = b"cairn:tx:v1"
 _FIXED = struct.Struct(">B33sQ20sQQQH")
+_DATA_LENGTH = struct.Struct(">H")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,12 @@ def decode_transaction(raw: bytes, network_id: bytes) -> Transaction:
             length=len(raw),
         )
     return transaction
+
+
+def transaction_end(buffer: bytes, start: int) -> int:
+    """Where the transaction that `decode_transaction_at` takes at `start` ends."""
+    (length,) = _DATA_LENGTH.unpack_from(buffer, start + _FIXED.size - _DATA_LENGTH.size)
+    return start + _FIXED.size + int(length) + SIGNATURE_BYTES
 
 
 def decode_transaction_at(buffer: bytes, start: int, network_id: bytes) -> tuple[Transaction, int]:

@@ -1,8 +1,18 @@
 """Stored bytes as what they mean. A row that cannot be read is damage, never a broken rule."""
 
+import struct
+
 from cairn.chain.store import BlockStatus
-from cairn.consensus.block import Block, Header, decode_block, decode_header
+from cairn.consensus.block import (
+    HEADER_BYTES,
+    Block,
+    Header,
+    decode_block,
+    decode_header,
+    leaves_of,
+)
 from cairn.consensus.errors import RuleError
+from cairn.consensus.merkle import merkle_tree
 from cairn.consensus.transaction import Transaction, decode_transaction
 from cairn.storage.errors import DamagedRowError
 
@@ -36,6 +46,18 @@ def read_block(block_hash: bytes, raw: bytes, network_id: bytes) -> Block:
         return decode_block(raw, network_id, len(raw))
     except RuleError as error:
         raise DamagedRowError(f"stored block {block_hash.hex()} is damaged ({error})") from None
+
+
+def read_tree(block_hash: bytes, raw: bytes) -> list[list[bytes]]:
+    """The merkle tree of a stored block, as `merkle_tree` makes it. Raises DamagedRowError."""
+    header = read_header(block_hash, raw[:HEADER_BYTES])
+    try:
+        tree = merkle_tree(leaves_of(raw))
+    except (RuleError, struct.error) as error:
+        raise DamagedRowError(f"stored block {block_hash.hex()} is damaged ({error})") from None
+    if tree[-1] != [header.merkle_root]:
+        raise DamagedRowError(f"stored block {block_hash.hex()} is damaged: its root is another's")
+    return tree
 
 
 def read_transaction(transaction_id: bytes, raw: bytes, network_id: bytes) -> Transaction:

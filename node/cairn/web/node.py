@@ -16,10 +16,12 @@ from cairn.ipc.messages import GetStatus, Problem, Refused, Reply, Request, Stat
 from cairn.storage.answers import BlockSummary, FeeRange, Supply
 from cairn.storage.engine import open_engine
 from cairn.storage.queries import Queries
+from cairn.storage.rows import read_tree
 from cairn.web.attempts import Allowance, Attempts
 from cairn.web.events import EventHub
 from cairn.web.problems import ApiProblem
 from cairn.web.remembered import Remembered, Shared
+from cairn.web.turns import Turns
 
 EXTENSION = "cairn"
 FEE_BANDS = tuple(rate << FEE_RATE_BITS for rate in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000))
@@ -45,8 +47,12 @@ FAUCET_BURST = 3
 free to make, so that they alone would leave all of it to the first who asks for many."""
 FAUCET_UNTOLD = Allowance(1_000, 0.06)
 """As much as the faucet may be set to pay: the listener's limits then are the only ones."""
+PROOF_DOWNLOADS = 4
+"""Each holds a thread for as long as the client takes."""
 _REMEMBERED_ADDRESSES = 8_192
 _REMEMBERED_FEE_RANGES = 1_024
+_REMEMBERED_TREES = 8
+"""Of 13,000 hashes at most, where blocks have 1 MB."""
 
 R = TypeVar("R", bound=Reply)
 
@@ -77,6 +83,9 @@ class WebNode:
         self.pool_totals = Remembered(self.queries.pool_totals)
         self.fee_bands = Remembered(lambda: self.queries.fee_bands(FEE_BANDS))
         self.overview = Shared[str](OVERVIEW_SECONDS)
+        self.pool_checks = Turns(1, "checks of the pool")
+        self.proof_downloads = Turns(PROOF_DOWNLOADS, "downloads of proofs")
+        self.block_tree = lru_cache(_REMEMBERED_TREES)(self._block_tree)
         self._fee_ranges: dict[bytes, FeeRange] = {}
         # An address is checked and written again and again: both are kept for a while.
         self.encode_address = lru_cache(_REMEMBERED_ADDRESSES)(self._encode_address)
@@ -89,6 +98,13 @@ class WebNode:
 
     def _encode_address(self, address: bytes) -> str:
         return encode_address(self._prefix, address)
+
+    def _block_tree(self, block_hash: bytes) -> list[list[bytes]]:
+        """The merkle tree of a stored block. Raises ApiProblem where it is no more."""
+        raw = self.queries.block_bytes(block_hash)
+        if raw is None:
+            raise ApiProblem("not-found", f"block {block_hash.hex()} left the chain just now")
+        return read_tree(block_hash, raw)
 
     def _decode_address(self, text: str) -> bytes:
         return decode_address(self._prefix, text)

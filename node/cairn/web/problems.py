@@ -71,6 +71,7 @@ CODE_STATUS = {
     "listener-busy": 503,
     "database-unavailable": 503,
     "too-many-streams": 503,
+    "node-busy": 503,
     "faucet-empty": 503,
 }
 """HTTP status of each code; a rule that is not named is 422."""

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from cairn.consensus.block import Coinbase, decode_block
+from cairn.consensus.block import Coinbase, decode_block, leaves_of
 from cairn.consensus.errors import Rule
 from cairn.consensus.validation import check_block_sanity
 from tests.support.builders import (
@@ -39,6 +39,17 @@ def test_accepts_a_block_and_finds_its_parts() -> None:
     assert [transaction.sequence for transaction in block.transactions] == [0, 1, 2]
     assert block.coinbase.extra == b"miner's note"
     assert block.leaves()[0] == coinbase_bytes(block.coinbase)
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"n" * 300, b"m" * 1_024])
+def test_leaves_cut_out_of_the_bytes_are_the_decoded_ones(data: bytes) -> None:
+    chain = ChainBuilder(PARAMS)
+    sent = [
+        make_transaction(SENDER, PARAMS, number, RECIPIENT, 10, 1, data=data * (number % 2))
+        for number in range(5)
+    ]
+    for block in (chain.mine(extra=b"a note"), chain.mine(sent)):
+        assert leaves_of(block.raw) == block.leaves()
 
 
 def test_refuses_every_truncation() -> None:

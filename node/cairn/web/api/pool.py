@@ -67,7 +67,13 @@ def _outbidding(rate: int) -> int:
     return (rate >> FEE_RATE_BITS) + 1 if rate else 0
 
 
-@api.route("GET /pool/check", "pool", PoolCheck, parameters=(CURSOR, CHECK_LIMIT), problems=(400,))
+@api.route(
+    "GET /pool/check",
+    "pool",
+    PoolCheck,
+    parameters=(CURSOR, CHECK_LIMIT),
+    problems=(400, 503),
+)
 def check_pool() -> Answer:
     """Check signatures, sequences and balances of waiting transactions again.
 
@@ -78,13 +84,17 @@ def check_pool() -> Answer:
 
 
 def pool_check(cursor: str | None, limit: int, node: WebNode) -> PoolCheck:
-    """Checks the waiting transactions of as many senders as `limit` allows."""
-    for _ in range(_ATTEMPTS):
-        before = node.queries.tip()
-        page = _check_page(cursor, limit, node)
-        if not page.problems or node.queries.tip() == before:
-            break  # a block that came in between would make mined ones look stale
-    return page
+    """Checks the waiting transactions of as many senders as `limit` allows.
+
+    Raises ApiProblem `node-busy` while another check is under way.
+    """
+    with node.pool_checks.one():
+        for _ in range(_ATTEMPTS):
+            before = node.queries.tip()
+            page = _check_page(cursor, limit, node)
+            if not page.problems or node.queries.tip() == before:
+                break  # a block that came in between would make mined ones look stale
+        return page
 
 
 def _check_page(cursor: str | None, limit: int, node: WebNode) -> PoolCheck:

@@ -3,7 +3,7 @@
 from flask import request
 
 from cairn.consensus.encoding import HASH_BYTES
-from cairn.consensus.proof import build_proof
+from cairn.consensus.merkle import path_in_tree
 from cairn.ipc.messages import SubmitResult
 from cairn.storage.answers import MinedTransaction
 from cairn.web.api.routing import Answer, api
@@ -26,7 +26,7 @@ from cairn.web.submit import (
     parse_json,
     submit,
 )
-from cairn.web.views import find_block, find_transaction, load_block
+from cairn.web.views import find_block, find_transaction
 
 ID = {"id": "Transaction id, 64 hex digits."}
 _ACCEPTED = 202
@@ -114,16 +114,17 @@ def mined_transaction(text: str, node: WebNode) -> MinedTransaction:
 
 def proof_view(found: MinedTransaction, node: WebNode) -> ProofView:
     """The proof of a mined transaction. Raises ApiProblem."""
-    block = load_block(find_block(found.block_hash.hex(), node), node)
-    proof = build_proof(block, found.position)
+    block = find_block(found.block_hash.hex(), node)
+    tree = node.block_tree(found.block_hash)
+    leaf_index = found.position + 1  # the coinbase is the first leaf
     return ProofView(
         transaction_id=found.id.hex(),
-        transaction=proof.transaction.hex(),
-        height=proof.height,
+        transaction=found.raw.hex(),
+        height=block.height,
         block_hash=block.hash.hex(),
         header=block.header.encode().hex(),
-        leaf_index=proof.leaf_index,
-        leaf_count=proof.leaf_count,
-        path=[each.hex() for each in proof.path],
+        leaf_index=leaf_index,
+        leaf_count=len(tree[0]),
+        path=[each.hex() for each in path_in_tree(tree, leaf_index)],
         network_id=node.network_id.hex(),
     )

@@ -53,7 +53,8 @@ def transaction_proof(id: str) -> Response:  # noqa: A002 - as the path names it
     proof = proof_view(mined_transaction(id, node), node)
     tip = find_block(str(tip_height(node)), node)
     name = f"{proof.transaction_id[:_NAMED_DIGITS]}.cairn-proof.json"
-    return Response(
+    node.proof_downloads.take()
+    response = Response(
         proof_file(proof, tip.height, node),
         content_type="application/json",
         headers={
@@ -61,3 +62,5 @@ def transaction_proof(id: str) -> Response:  # noqa: A002 - as the path names it
             "Cache-Control": "no-store",
         },
     )
+    response.call_on_close(node.proof_downloads.give_back)
+    return response
