@@ -35,6 +35,8 @@ def make_key(browser: Chrome, name: str) -> str:
     find(browser, "open-make").click()
     fill(browser, make_name=name, make_passphrase=PASSPHRASE, make_again=PASSPHRASE)
     find(browser, "make-submit").click()
+    until(browser, lambda: find(browser, "backup-dialog").is_displayed(), "the backup is saved")
+    find(browser, "backup-done").click()
     says(browser, "keys-told", f"Made {name}")
     return own_address(browser, name)
 

@@ -100,6 +100,23 @@ def test_backup_of_a_key_made_here_is_a_wallet_of_the_command_that_spends(
     assert (found["status"], found["sender"]) == ("mined", address)
 
 
+def test_a_backup_is_handed_out_until_the_person_has_it(browser: Chrome, url: str, downloads: Path):
+    open_wallet_page(browser, url)
+    click(browser, "open-make")
+    for field in ("make-passphrase", "make-again"):
+        fill(browser, field, PASSPHRASE)
+    fill(browser, "make-name", "asked-twice")
+    click(browser, "make-submit")
+    shown(browser, "backup-dialog")
+    first = downloaded(downloads, "asked-twice.pem").read_bytes()
+    (downloads / "asked-twice.pem").unlink()
+    part(browser, "backup-dialog").send_keys(Keys.ESCAPE)
+    click(browser, "backup-save")
+    assert downloaded(downloads, "asked-twice.pem").read_bytes() == first
+    click(browser, "backup-done")
+    assert "asked-twice.pem" in says(browser, "keys-told", "Made asked-twice")
+
+
 def test_exported_wallet_of_the_command_opens_in_the_page_and_stays_there(
     browser: Chrome, url: str, node: WebTestNode, tmp_path: Path, passphrase_file: str
 ):
@@ -321,10 +338,38 @@ def test_own_fee_is_held_to_the_least_and_paid_exactly(
     Select(part(browser, "fee-choice")).select_by_value("own")
     fill(browser, "fee", "0.00000001")
     assert "no less than" in says(browser, "fee-feedback", "no less")
+    fill(browser, "fee", "a little")
+    fill(browser, "recipient", node.address(make_key(904)))
+    fill(browser, "amount", "0.1")
+    click(browser, "review")
+    assert browser.switch_to.active_element.get_attribute("id") == "fee"
+    assert part(browser, "amount").get_attribute("aria-invalid") == "false"
     fill(browser, "fee", "0.12345678")
     review(browser, node.address(make_key(904)), "0.1")
     found = RestApi(url).get(f"transactions/{sign(browser)}")
     assert (found["fee"], found["amount"]) == ("12345678", "10000000")
+
+
+def test_the_review_shows_what_is_signed_whatever_the_form_says_by_then(
+    browser: Chrome, url: str, node: WebTestNode
+):
+    key, meant, other = make_key(2), make_key(920), make_key(921)
+    open_wallet_page(browser, url)
+    import_key(browser, "hurried", pem_of(key))
+    fill(browser, "recipient", node.address(meant))
+    fill(browser, "amount", "1")
+    browser.execute_script(
+        "const asks = fetch;"
+        "const held = new Promise((go) => (globalThis.goOn = go));"
+        "globalThis.fetch = async (...words) => { await held; return asks(...words); };"
+    )
+    click(browser, "review")
+    fill(browser, "recipient", node.address(other))
+    browser.execute_script("goOn()")
+    shown(browser, "step-review")
+    facts = part(browser, "review-facts").text
+    assert node.address(meant) in facts
+    assert node.address(other) not in facts
 
 
 @pytest.mark.refusals

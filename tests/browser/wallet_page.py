@@ -93,6 +93,9 @@ def make_key_in_page(browser: Chrome, name: str, passphrase: str) -> str:
     else:
         click(browser, "make-without")
     click(browser, "make-submit")
+    if passphrase:
+        shown(browser, "backup-dialog")
+        click(browser, "backup-done")
     says(browser, "keys-told", f"Made {name}")
     return address_of_key(browser, name)
 

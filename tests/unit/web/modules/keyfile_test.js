@@ -24,6 +24,16 @@ import {
 const SCALAR = 0xc9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721n; // RFC 6979, A.2.5
 const PUBLIC = "0360fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6";
 
+// openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -aes256 -pass pass:right
+const OF_P384 = `-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIIBHDBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQwwHAQIF3D3dkmoXw8CAggA
+MAwGCCqGSIb3DQIJBQAwHQYJYIZIAWUDBAEqBBBfIBRkAvp+zxzRZn7yYCQoBIHA
+C0Ijx/4fJ6ggFGe3/tla71qKeukaJp6YT8GKB4UD29hZ3vslb2muZMlv/1UGKC80
+3EWTdb6jzAXhtiR64dNwgKtPSKTeXwMMiIrGx6UX2GYSpgXVaubhXObO11yZHlim
+DXHYVfGVof9z8wZrwU7xlKYO1HqOm375SHj6jBYvjwwvW3NHkQkwwhYCBVh9QJlN
+IEe9pgtf+RXB8gGUcTO763xxpFI44+X57rof/l72SweTaflNgw+YqIij9XVq8DJ9
+-----END ENCRYPTED PRIVATE KEY-----`;
+
 const pem = (label, bytes) =>
   `-----BEGIN ${label}-----\n${toBase64(bytes)}\n-----END ${label}-----`;
 const oid = (hex) => der.element(der.OID, fromHex(hex));
@@ -64,6 +74,13 @@ Deno.test("a backup opens with its passphrase, and with no other", async () => {
     await assert.rejects(readKey(text, wrong), PassphraseError);
   }
   await assert.rejects(encrypted(encodePrivate(SCALAR), ""), PassphraseError);
+});
+
+Deno.test("an encrypted key of another curve is named so under its own passphrase", async () => {
+  const message = async (passphrase) =>
+    (await readKey(OF_P384, passphrase).catch((error) => error)).message;
+  assert.match(await message("right"), /its curve is not P-256/);
+  assert.match(await message("wrong"), /This passphrase does not open the file/);
 });
 
 Deno.test("open files are read: PKCS#8, hex digits", async () => {

@@ -45,7 +45,7 @@ export function fillFacts(list, rows) {
 /** Sentences on the page begin in upper case and end with a stop; messages of modules may not. */
 export function sentence(message) {
   const text = message.charAt(0).toUpperCase() + message.slice(1);
-  return text.endsWith(".") ? text : `${text}.`;
+  return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
 /** Tells something in a box: kind is `danger`, `warning`, `info` or `success`; no text hides it. */

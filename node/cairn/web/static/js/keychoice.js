@@ -1,7 +1,7 @@
 // The keys of this browser with what they hold now, and the field that chooses one of them.
 
 import { formatAmount } from "./amounts.js";
-import { byId, make } from "./dom.js";
+import { byId, make, sentence, tell } from "./dom.js";
 import { listKeys } from "./keystore.js";
 import { network } from "./network.js";
 import { account, addressText } from "./payment.js";
@@ -49,11 +49,19 @@ export async function reloadKeys(preferred) {
   await refreshBalances();
 }
 
-/** Asks the node what the keys hold. */
+/** Asks the node what the keys hold; without an answer they keep what they were known to. */
 export async function refreshBalances() {
+  let problem = "";
   await Promise.all(keys.map(async (key) => {
-    key.state = await account(key.address).catch(() => key.state);
+    try {
+      key.state = await account(key.address);
+    } catch (error) {
+      problem = sentence(error.message);
+    }
   }));
+  const words = problem && `${problem} What the keys hold may have changed since.`;
+  const box = byId("balances-told");
+  if (box.textContent !== words) tell(box, "warning", ...(words ? [words] : []));
   draw();
   told();
 }

@@ -169,14 +169,27 @@ async function decrypt(bytes, passphrase) {
   const key = await derive(passphrase, salt, iterations, hash, "decrypt");
   let pkcs8;
   try {
-    pkcs8 = fromPkcs8(
-      new Uint8Array(await crypto.subtle.decrypt({ name: "AES-CBC", iv }, key, hidden)),
-    );
+    pkcs8 = new Uint8Array(await crypto.subtle.decrypt({ name: "AES-CBC", iv }, key, hidden));
   } catch {
-    // One wrong passphrase in 256 gives bytes that look padded: they are no key either.
-    throw new PassphraseError("This passphrase does not open the file.");
+    throw wrongPassphrase();
   }
-  return pkcs8;
+  // One wrong passphrase in 256 gives bytes that look padded: they are no key of any kind.
+  if (!looksLikePkcs8(pkcs8)) throw wrongPassphrase();
+  return fromPkcs8(pkcs8);
+}
+
+const wrongPassphrase = () => new PassphraseError("This passphrase does not open the file.");
+
+/** Whether it is one sequence that begins with version 0 or 1 (RFC 5958). */
+function looksLikePkcs8(bytes) {
+  try {
+    const file = new der.Reader(bytes);
+    const parts = file.sequence();
+    file.end();
+    return parts.integer() <= 1;
+  } catch {
+    return false;
+  }
 }
 
 function readScheme(bytes) {

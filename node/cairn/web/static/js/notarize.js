@@ -3,26 +3,26 @@
 import { formatAmount } from "./amounts.js";
 import { toHex } from "./bytes.js";
 import { digestOf, dropPlace, notarizationData } from "./documents.js";
-import { byId, fillFacts, goTo, make, save, tell } from "./dom.js";
+import { byId, fillFacts, goTo, make, save, sentence, tell } from "./dom.js";
 import { FeeField } from "./fees.js";
 import { chosen, refreshBalances, reloadKeys } from "./keychoice.js";
 import { addressOf, canSign } from "./keys.js";
 import { network } from "./network.js";
-import { Refusal } from "./node.js";
-import { draft, signed, sizeWith, submit } from "./payment.js";
+import { draft, handIn, sizeWith } from "./payment.js";
 import { showProgress } from "./progress.js";
 import { encodeProof, fetchProof } from "./prooffile.js";
 import { Turns } from "./turns.js";
 
 const DATA_BYTES = 44;
+const NAMED_DIGITS = 16; // of an id, in the name of a file
 const steps = ["step-file", "step-review", "step-status"].map(byId);
 const [fileStep, reviewStep, statusStep] = steps;
 const fact = (text) => make("span", { class: "hash" }, text);
 const coins = (units) => `${formatAmount(units)} ${network.symbol}`;
 
 let subject = null; // {file, digest}
-let current = null;
-let proofFile = null;
+let current = null; // what is reviewed, and the name of its file
+let proofFile = null; // {id, name}: of what is on its way
 const fee = new FeeField(() => DATA_BYTES, () => {});
 
 async function picked(file) {
@@ -49,14 +49,20 @@ async function review() {
     fee.focus();
     return;
   }
+  const { file, digest } = subject; // another may be chosen while the node is asked
   const key = chosen();
-  const data = notarizationData(subject.digest);
+  const data = notarizationData(digest);
   const own = await addressOf(key.publicKey);
-  current = await draft(key, { recipient: own, amount: 0n, fee: fee.value, data });
+  const drafted = await draft(key, { recipient: own, amount: 0n, fee: fee.value, data });
+  if (drafted.arrived) {
+    showSent(drafted.arrived, drafted.arrived.slice(0, NAMED_DIGITS));
+    return;
+  }
+  current = { ...drafted, fileName: file.name };
   const { fields, bytes, left } = current;
   fillFacts(byId("review-facts"), [
-    ["File", subject.file.name],
-    ["Its SHA-256", fact(toHex(subject.digest))],
+    ["File", file.name],
+    ["Its SHA-256", fact(toHex(digest))],
     ["Signed by", make("span", {}, make("strong", {}, key.name), " ", fact(key.address))],
     ["Amount", `${coins(0n)}, to the key itself`],
     ["Fee", make("strong", {}, `${coins(fields.fee)} for ${sizeWith(DATA_BYTES)} bytes`)],
@@ -70,37 +76,34 @@ async function review() {
   goTo(steps, reviewStep);
 }
 
-async function offerProof(id, name) {
-  if (proofFile?.id === id) return;
-  proofFile = { id, name: `${name}.cairn-proof.json`, text: null };
-  try {
-    proofFile.text = encodeProof(await fetchProof(id, network));
-    byId("proof-name").textContent = proofFile.name;
-    byId("proof").hidden = false;
-  } catch (error) {
-    proofFile = null;
-    tell(byId("proof-told"), "warning", error.message);
-  }
+/** Offered while it is in a block: a reorganisation takes it out, and maybe into another. */
+function offerProof({ step }) {
+  byId("proof-name").textContent = proofFile.name;
+  byId("proof").hidden = step !== "mined" && step !== "confirmed";
+}
+
+/** Fetched when it is asked for, so that it is of the chain as it is then. */
+async function saveProof() {
+  const { id, name } = proofFile;
+  save(name, encodeProof(await fetchProof(id, network)), "application/json");
 }
 
 async function record() {
-  current.signed ??= await signed(current);
-  await submit(current.signed);
-  const { id } = current.signed;
-  const { name } = subject.file;
+  const { fileName } = current;
+  const id = await handIn(current);
   current = null;
-  byId("proof").hidden = true;
-  goTo(steps, statusStep);
-  showProgress(byId("progress"), id, ({ step }) => {
-    if (step === "mined" || step === "confirmed") offerProof(id, name);
-  });
+  showSent(id, fileName);
   await refreshBalances();
 }
 
-// What the node refused is not to be sent again as it is.
-const turns = new Turns((error) => {
-  if (error instanceof Refusal && error.status < 500 && current) delete current.signed;
-});
+function showSent(id, name) {
+  proofFile = { id, name: `${name}.cairn-proof.json` };
+  tell(byId("proof-told"), "warning");
+  goTo(steps, statusStep);
+  showProgress(byId("progress"), id, offerProof);
+}
+
+const turns = new Turns();
 
 function startAgain() {
   byId("notarize").reset();
@@ -124,12 +127,13 @@ if (canSign()) {
     if (!turns.busy) goTo(steps, fileStep);
   });
   byId("again").addEventListener("click", startAgain);
-  byId("save-proof").addEventListener("click", () => {
-    save(proofFile.name, proofFile.text, "application/json");
-  });
+  byId("save-proof").addEventListener(
+    "click",
+    () => turns.take(byId("save-proof"), byId("proof-told"), saveProof),
+  );
   document.addEventListener("cairn:new-block", () => fee.refresh());
   fee.refresh();
-  await reloadKeys();
+  await reloadKeys().catch((error) => tell(byId("file-told"), "danger", sentence(error.message)));
   byId("notarizing").dataset.ready = "yes";
 } else {
   byId("insecure").hidden = false;

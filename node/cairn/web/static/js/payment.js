@@ -3,7 +3,7 @@
 import { encodeAddress, toHex } from "./bytes.js";
 import { addressOf } from "./keys.js";
 import { network } from "./network.js";
-import { ask, Refusal } from "./node.js";
+import { ask, Refusal, Unreachable } from "./node.js";
 import { encode, FIXED_BYTES, signTransaction } from "./transaction.js";
 
 /** The text of a key's address on this network. */
@@ -26,9 +26,15 @@ export async function account(address) {
 /** Bytes of a transaction with so many bytes of data. */
 export const sizeWith = (dataBytes) => FIXED_BYTES + dataBytes;
 
-/** The transaction as it will be signed, whole and final; `order` has recipient … data. */
+/**
+ * The transaction as it will be signed, whole and final; `order` has recipient … data. Where one
+ * that was sent before without an answer arrived after all: `{arrived}`, its id, and no draft.
+ */
 export async function draft(key, order) {
   const state = await account(await addressText(key));
+  // Asked in this order: what arrives later than the state has the draft's own sequence.
+  const arrived = await arrivedAfterAll();
+  if (arrived) return { arrived };
   if (order.amount + order.fee > state.spendable) {
     throw new Error("The key does not hold that much, what already waits being counted.");
   }
@@ -42,7 +48,7 @@ export async function draft(key, order) {
 }
 
 /** Signs a draft: `{id, body}`. The same signed one may be sent again, and counts once. */
-export async function signed({ key, fields }) {
+async function signed({ key, fields }) {
   const { id, signature } = await signTransaction(key, fields, network.id);
   const body = JSON.stringify({
     public_key: toHex(fields.publicKey),
@@ -58,9 +64,76 @@ export async function signed({ key, fields }) {
 }
 
 const TAKEN_ALREADY = ["pool-duplicate", "pool-already-mined"];
+const UNANSWERED = "cairn-unanswered";
+
+/** Whether the node has this transaction, waiting or mined. */
+async function isThere(id) {
+  try {
+    await ask(`transactions/${id}`);
+    return true;
+  } catch (error) {
+    if (error instanceof Refusal && error.status === 404) return false;
+    throw error;
+  }
+}
+
+/** The id of what was sent in this tab without an answer, where the node has it; else null. */
+async function arrivedAfterAll() {
+  const id = sessionStorage.getItem(UNANSWERED);
+  if (!id || !(await isThere(id))) return null;
+  sessionStorage.removeItem(UNANSWERED);
+  return id;
+}
+
+/**
+ * Signs a draft and hands it to the node; its id, once it is durable there. A draft keeps what was
+ * signed while no answer came: handed in again, it counts once. Throws where another transaction
+ * of the key came in between, which this one could otherwise replace.
+ */
+export function handIn(payment) {
+  // One at a time in all tabs: each looks at the account, then sends.
+  return navigator.locks.request("cairn-payment", async () => {
+    if (payment.signed && await isThere(payment.signed.id)) return answered(payment);
+    const { nextSequence } = await account(await addressText(payment.key));
+    if (nextSequence !== payment.fields.sequence) {
+      delete payment.signed;
+      throw new Error(
+        "Another transaction of this key came first. Go back by “Change it” and review " +
+          "again, to send after it.",
+      );
+    }
+    payment.signed ??= await signed(payment);
+    sessionStorage.setItem(UNANSWERED, payment.signed.id);
+    try {
+      await submit(payment.signed);
+    } catch (error) {
+      throw explained(error, payment);
+    }
+    return answered(payment);
+  });
+}
+
+function answered({ signed: { id } }) {
+  sessionStorage.removeItem(UNANSWERED);
+  return id;
+}
+
+/** What the node refused is not to be sent again as it is; without an answer nobody knows. */
+function explained(error, payment) {
+  if (error instanceof Refusal && error.status < 500) {
+    delete payment.signed;
+    sessionStorage.removeItem(UNANSWERED);
+  } else if (error instanceof Unreachable) {
+    return new Error(
+      "No answer came, so it may have been sent or not. Press the button again: the very same " +
+        "transaction is sent, and counts once.",
+    );
+  }
+  return error;
+}
 
 /** Hands it to the node; it is durable there when this returns. */
-export async function submit({ id, body }) {
+async function submit({ id, body }) {
   const headers = { "Content-Type": "application/json" };
   try {
     const answer = await ask("transactions", { method: "POST", headers, body });

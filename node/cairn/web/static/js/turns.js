@@ -2,14 +2,9 @@
 
 import { sentence, tell } from "./dom.js";
 
-/** Whose turn it is. `refused` is called with what a piece of work threw, before it is told. */
+/** Whose turn it is. */
 export class Turns {
-  #refused;
   busy = false;
-
-  constructor(refused) {
-    this.#refused = refused;
-  }
 
   /** Runs `work` unless something runs; its button waits meanwhile, `box` tells what it throws. */
   async take(button, box, work) {
@@ -20,7 +15,6 @@ export class Turns {
     try {
       await work();
     } catch (error) {
-      this.#refused(error);
       tell(box, "danger", sentence(error.message));
     } finally {
       this.busy = false;

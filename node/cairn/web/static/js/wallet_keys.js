@@ -1,7 +1,7 @@
 // The keys of the wallet page: the list, and the dialogs that make, import and remove keys.
 
 import { formatAmount } from "./amounts.js";
-import { byId, hash, make, mark, save, tell } from "./dom.js";
+import { byId, hash, make, mark, save, sentence, tell } from "./dom.js";
 import { choose, keys, reloadKeys } from "./keychoice.js";
 import { encrypted, isEncrypted, MAX_TEXT, PassphraseError } from "./keyfile.js";
 import { createKey, importKey } from "./keys.js";
@@ -167,28 +167,42 @@ async function makeKey() {
     right(again, () => must(without || again.value === first.value, "The two are not the same."));
   if (!sound) return;
   const name = checkedName(field.value);
-  const file = `${name}.pem`;
+  const passphrase = first.value; // the form forgets it when it is closed
   let backup = null;
   try {
     const key = await createKey(
       without ? null : async (pkcs8) => {
-        backup = await encrypted(pkcs8, first.value);
+        backup = await encrypted(pkcs8, passphrase);
       },
     );
+    if (!byId("make-dialog").open) return; // given up meanwhile
     await keepKey(name, key);
   } catch (error) {
-    tell(byId("make-told"), "danger", error.message);
+    tell(byId("make-told"), "danger", sentence(error.message));
     return;
   }
-  if (backup) save(file, backup, "application/x-pem-file");
   byId("make-dialog").close();
+  if (backup) await handOut(`${name}.pem`, backup);
   await kept(
     name,
     backup
-      ? `Made ${name}. Its backup is in your downloads as ${file}; try it with ` +
-        `“cairn wallet import ${file}”.`
+      ? `Made ${name}. Its backup is the file ${name}.pem; try it with ` +
+        `“cairn wallet import ${name}.pem”.`
       : `Made ${name}, without a backup.`,
   );
+}
+
+/** Saves the backup, as often as the person asks: it cannot be made again. */
+function handOut(file, backup) {
+  const dialog = byId("backup-dialog");
+  const write = () => save(file, backup, "application/x-pem-file");
+  byId("backup-name").textContent = file;
+  byId("backup-save").onclick = write;
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", resolve, { once: true });
+    dialog.showModal();
+    write();
+  });
 }
 
 async function kept(name, words) {
@@ -261,10 +275,24 @@ function askToRemove(name) {
 
 async function removed() {
   if (byId("delete-dialog").returnValue !== "remove") return;
-  await removeKey(removing);
-  tell(told, "info", `Removed ${removing}.`);
-  await reloadKeys();
+  try {
+    await removeKey(removing);
+    tell(told, "info", `Removed ${removing}.`);
+    await reloadKeys();
+  } catch (error) {
+    tellNoKeys(error);
+  }
   byId("keys-heading").focus();
+}
+
+/** The browser does not hand out its keys, or does not change them. */
+export function tellNoKeys(error) {
+  tell(
+    told,
+    "danger",
+    `${sentence(error.message)} The keys of this browser cannot be read: allow this site to keep ` +
+      "data, leave the private window, or close other pages of this node, and reload.",
+  );
 }
 
 /** Puts the list and its dialogs to work. */
@@ -272,6 +300,8 @@ export function startKeys() {
   document.addEventListener("wallet:keys", drawList);
   byId("keys").addEventListener("click", act);
   opens(byId("open-make"), byId("make-dialog"), byId("make"));
+  byId("backup-dialog").addEventListener("cancel", (event) => event.preventDefault());
+  byId("backup-done").addEventListener("click", () => byId("backup-dialog").close());
   opens(byId("open-import"), byId("import-dialog"), byId("import"));
   submits(byId("make"), byId("make-submit"), makeKey);
   submits(byId("import"), byId("import-submit"), importIt);

@@ -2,13 +2,12 @@
 // signed, and how it fares.
 
 import { formatAmount, parseAmount } from "./amounts.js";
-import { decodeAddress, toHex } from "./bytes.js";
+import { decodeAddress, encodeAddress, toHex } from "./bytes.js";
 import { byId, fillFacts, goTo, make, mark, sentence, tell } from "./dom.js";
 import { FeeField } from "./fees.js";
 import { chosen, keys, refreshBalances } from "./keychoice.js";
 import { network } from "./network.js";
-import { Refusal } from "./node.js";
-import { draft, signed, sizeWith, submit } from "./payment.js";
+import { draft, handIn, sizeWith } from "./payment.js";
 import { showProgress } from "./progress.js";
 import { Turns } from "./turns.js";
 
@@ -22,7 +21,7 @@ const coins = (units) => `${formatAmount(units)} ${network.symbol}`;
 const noteBytes = () => new TextEncoder().encode(note.value);
 
 let fee = null;
-let current = null; // what is reviewed; with `.signed` once it was signed
+let current = null; // what is reviewed
 
 // -- checks ----------------------------------------------------------------------------------
 
@@ -36,7 +35,7 @@ function checkAmount() {
   const units = parseAmount(amount.value);
   if (!units && !note.value) throw new Error("Give an amount above 0, or a note.");
   const state = chosen()?.state;
-  if (state && units + fee.value > state.spendable) {
+  if (state && fee.check() && units + fee.value > state.spendable) {
     throw new Error(`The key can spend ${coins(state.spendable)} now, the fee included.`);
   }
   return units;
@@ -92,13 +91,15 @@ function noteFact(data) {
   return make("span", { class: "note" }, new TextDecoder().decode(data));
 }
 
+/** Only what is signed is shown: the fields of the form may have been changed meanwhile. */
 function showReview({ key, fields, bytes, left }) {
   const size = sizeWith(fields.data.length);
-  const own = key.address === recipient.value.trim().toLowerCase();
+  const to = encodeAddress(network.prefix, fields.recipient);
+  const own = key.address === to;
   const fact = (text) => make("span", { class: "hash" }, text);
   fillFacts(byId("review-facts"), [
     ["From", make("span", {}, make("strong", {}, key.name), " ", fact(key.address))],
-    ["To", make("span", {}, fact(recipient.value.trim().toLowerCase()), own ? " (this key)" : "")],
+    ["To", make("span", {}, fact(to), own ? " (this key)" : "")],
     ["Amount", make("strong", {}, coins(fields.amount))],
     ["Fee", `${coins(fields.fee)} for ${size} bytes`],
     ["Leaves the key", coins(fields.amount + fields.fee)],
@@ -124,7 +125,12 @@ async function review() {
   }
   const [to, units, data] = values;
   const order = { recipient: to, amount: units, fee: fee.value, data };
-  current = await draft(chosen(), order);
+  const drafted = await draft(chosen(), order);
+  if (drafted.arrived) {
+    showSent(drafted.arrived);
+    return;
+  }
+  current = drafted;
   showReview(current);
   tell(byId("review-told"), "danger");
   goTo(steps, reviewStep);
@@ -132,21 +138,19 @@ async function review() {
 
 // -- signing and sending ---------------------------------------------------------------------
 
-/** Signed once: should no answer come, the same is sent again, which counts once. */
 async function send() {
-  current.signed ??= await signed(current);
-  await submit(current.signed);
-  const { id } = current.signed;
+  const id = await handIn(current);
   current = null;
-  showProgress(byId("progress"), id);
-  goTo(steps, statusStep);
+  showSent(id);
   await refreshBalances();
 }
 
-// What the node refused is not to be sent again as it is.
-const turns = new Turns((error) => {
-  if (error instanceof Refusal && error.status < 500 && current) delete current.signed;
-});
+function showSent(id) {
+  showProgress(byId("progress"), id);
+  goTo(steps, statusStep);
+}
+
+const turns = new Turns();
 
 function startAgain() {
   form.reset();
@@ -173,6 +177,7 @@ export function startSending() {
     if (!turns.busy) goTo(steps, formStep);
   });
   byId("again").addEventListener("click", startAgain);
+  byId("key").addEventListener("change", changed); // a script's choice is no input
   document.addEventListener("wallet:keys", hint);
   document.addEventListener("cairn:new-block", () => fee.refresh());
   hint();
