@@ -309,13 +309,14 @@ class Queries:
         others, largest first; at most `limit` each."""
         sent = select(*_WAITING).where(pool.c.sender == address).order_by(pool.c.sequence)
         largest = pool.c.amount.desc()
-        received = select(*_WAITING).where(pool.c.recipient == address).order_by(largest)
+        others = and_(pool.c.recipient == address, pool.c.sender != address)
+        received = select(*_WAITING).where(others).order_by(largest)
         sides = []
         with self._reading() as connection:
             for statement in (sent, received):
                 rows = connection.execute(statement.limit(_bounded(limit)))
                 sides.append([WaitingTransaction(*row) for row in rows])
-        return sides[0], [each for each in sides[1] if each.sender != address]
+        return sides[0], sides[1]
 
     def fee_bands(self, lows: Sequence[int]) -> list[int]:
         """How many transactions wait at a fee rate from each of these to the next (rising, base

@@ -34,7 +34,7 @@ class EventStream:
     def __init__(self, address: str = "") -> None:
         self.address = address
         """The client's, when its streams are counted."""
-        self.frames: queue.Queue[bytes | None] = queue.Queue(QUEUED_EVENTS)
+        self.frames: queue.Queue[bytes] = queue.Queue(QUEUED_EVENTS)
         self.dropped = False
 
     def offer(self, frame: bytes) -> None:
@@ -117,8 +117,6 @@ class EventHub:
                     if time.monotonic() < beat:
                         continue
                     frame = b": still here\n\n"
-                if frame is None:
-                    return
                 beat = time.monotonic() + HEARTBEAT_SECONDS
                 yield frame
         finally:

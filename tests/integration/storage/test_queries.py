@@ -251,6 +251,20 @@ def test_sums_the_pool(ledger: Ledger, queries: Queries) -> None:
     assert queries.pool_totals() == PoolTotals(3, 3 * 152, 48)
 
 
+def test_payments_to_oneself_leave_room_for_those_of_others(
+    ledger: Ledger, queries: Queries
+) -> None:
+    to_self = [
+        make_transaction(ALICE, ledger.params, number, ALICE.address, 50, 1_000)
+        for number in range(3)
+    ]
+    others = make_transaction(BOB, ledger.params, 0, ALICE.address, 7, 1_000)
+    add_to_pool(ledger, *((each, RECEIVED_AT) for each in (*to_self, others)))
+    sent, received = queries.account_pool(ALICE.address, 3)
+    assert [each.id for each in sent] == [each.id for each in to_self]
+    assert [each.id for each in received] == [others.id]
+
+
 @pytest.mark.parametrize("limit", [1, 2, 3, 50])
 @pytest.mark.parametrize("order", PoolOrder)
 def test_pages_the_pool_in_every_order(
