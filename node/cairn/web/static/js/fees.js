@@ -50,9 +50,10 @@ export class FeeField {
     for (const option of this.#choice.options) {
       if (option.value === OWN) continue;
       const fee = formatAmount(this.#of(option.value));
-      option.textContent = `${NAMES[option.value]} (${
+      // The fee before the words: a phone may cut the end off.
+      option.textContent = `${NAMES[option.value]}: ${fee} ${network.symbol}, ${
         HINTS[option.value]
-      }): ${fee} ${network.symbol}`;
+      }`;
     }
     if (this.#choice.value === OWN && this.#own.value) this.check();
   }
