@@ -65,6 +65,7 @@ async function signed({ key, fields }) {
 
 const TAKEN_ALREADY = ["pool-duplicate", "pool-already-mined"];
 const UNANSWERED = "cairn-unanswered";
+const MAX_UNANSWERED = 10;
 
 /** Whether the node has this transaction, waiting or mined. */
 async function isThere(id) {
@@ -77,12 +78,24 @@ async function isThere(id) {
   }
 }
 
-/** The id of what was sent in this tab without an answer, where the node has it; else null. */
+/** The ids of what was sent in this tab and had no answer yet, the oldest first. */
+const unanswered = () => JSON.parse(sessionStorage.getItem(UNANSWERED) ?? "[]");
+
+function noteUnanswered(id, isSo) {
+  const others = unanswered().filter((each) => each !== id);
+  const ids = isSo ? [...others, id].slice(-MAX_UNANSWERED) : others;
+  sessionStorage.setItem(UNANSWERED, JSON.stringify(ids));
+}
+
+/** The id of what was sent without an answer, where the node has it after all; else null. */
 async function arrivedAfterAll() {
-  const id = sessionStorage.getItem(UNANSWERED);
-  if (!id || !(await isThere(id))) return null;
-  sessionStorage.removeItem(UNANSWERED);
-  return id;
+  for (const id of unanswered()) {
+    if (await isThere(id)) {
+      noteUnanswered(id, false);
+      return id;
+    }
+  }
+  return null;
 }
 
 /**
@@ -103,7 +116,7 @@ export function handIn(payment) {
       );
     }
     payment.signed ??= await signed(payment);
-    sessionStorage.setItem(UNANSWERED, payment.signed.id);
+    noteUnanswered(payment.signed.id, true);
     try {
       await submit(payment.signed);
     } catch (error) {
@@ -114,15 +127,15 @@ export function handIn(payment) {
 }
 
 function answered({ signed: { id } }) {
-  sessionStorage.removeItem(UNANSWERED);
+  noteUnanswered(id, false);
   return id;
 }
 
 /** What the node refused is not to be sent again as it is; without an answer nobody knows. */
 function explained(error, payment) {
   if (error instanceof Refusal && error.status < 500) {
+    noteUnanswered(payment.signed.id, false);
     delete payment.signed;
-    sessionStorage.removeItem(UNANSWERED);
   } else if (error instanceof Unreachable) {
     return new Error(
       "No answer came, so it may have been sent or not. Press the button again: the very same " +
