@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -22,6 +23,7 @@ from cairn.cli.app import cairn
 from cairn.consensus.crypto import HALF_ORDER, verify_signature
 from cairn.consensus.transaction import UnsignedTransaction
 from cairn.wallet import AccountKey, load_key
+from tests.browser.conftest import AFAR
 from tests.browser.wallet_page import (
     SECONDS,
     address_of_key,
@@ -415,3 +417,15 @@ def test_a_first_transaction_needs_no_mouse(browser: Chrome, url: str, node: Web
     assert browser.switch_to.active_element.get_attribute("id") == "status-heading"
     node.mine()
     says(browser, "progress", "In block")
+
+
+@pytest.mark.parametrize("page", ["wallet", "notarize"])
+def test_over_plain_http_from_afar_it_says_how_to_mend_that(browser: Chrome, url: str, page: str):
+    port = urlsplit(url).port
+    browser.get(f"http://{AFAR}:{port}/{page}")
+    text = says(browser, "insecure", "does not let this page sign")
+    assert "Reach the node over HTTPS" in text
+    assert f"ssh -L 8000:127.0.0.1:{port} {AFAR}" in text
+    assert not part(browser, "wallet" if page == "wallet" else "notarizing").is_displayed()
+    browser.get(f"{url}/{page}")
+    assert not part(browser, "insecure").is_displayed()
