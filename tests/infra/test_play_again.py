@@ -1,8 +1,11 @@
 """The play over hosts that it has already made."""
 
 import re
+from concurrent.futures import Future
 
-from tests.support.lab import Lab, play
+import pytest
+
+from tests.support.lab import Lab, Played, play
 
 _RECAP = re.compile(
     r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE
@@ -19,8 +22,9 @@ def _changed(text: str) -> str:
     return "\n".join(re.findall(r"TASK \[[^\n]*\n(?:(?!TASK)[^\n]*\n)*?changed:[^\n]*", text))
 
 
-def test_a_dry_run_succeeds_and_would_change_nothing(lab: Lab) -> None:
-    done = play("playbooks/site.yml", "--check", "--diff")
+@pytest.mark.dry_run
+def test_a_dry_run_succeeds_and_would_change_nothing(lab: Lab, dry_run: Future[Played]) -> None:
+    done = dry_run.result()
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert _recap(done.stdout) == {host.name: (0, 0, 0) for host in lab.hosts}, _changed(
         done.stdout

@@ -207,7 +207,10 @@ def read_hosts() -> tuple[LabHost, ...]:
     return tuple(LabHost(*found) for found in re.findall(pattern, text, re.MULTILINE))
 
 
-def play(*words: str, timeout_seconds: float = 600) -> subprocess.CompletedProcess[str]:
+Played = subprocess.CompletedProcess[str]
+
+
+def play(*words: str, timeout_seconds: float = 600) -> Played:
     """Run a playbook over the lab."""
     environment = dict(os.environ, PATH=f"{ROOT / '.venv/bin'}:{os.environ['PATH']}")
     environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}

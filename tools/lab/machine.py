@@ -137,7 +137,7 @@ def make_network(cairn: str) -> None:
     shutil.rmtree(wallets, ignore_errors=True)
     own = ["--wallet-dir", str(wallets)]
     new = [cairn, "genesis", "new", "--name", "lab", "--prefix", "lab", "--symbol", "LAB", *own]
-    new += ["--allocate", f"{WALLET}=1000000", "--interval", "5", "--hash-rate", "1000000"]
+    new += ["--allocate", f"{WALLET}=1000000", "--interval", "3", "--hash-rate", "1000000"]
     log = STATE / "network.log"
     for command in ([cairn, "wallet", "new", WALLET, *own], [*new, "--force", "-o", str(genesis)]):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
