@@ -1,14 +1,13 @@
-"""Server time of each page on a long chain, through the application and the real read path."""
+"""Time of each page on a long chain: a gunicorn of the node's settings, asked over its socket."""
 
-import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from statistics import quantiles
 from typing import NamedTuple
 
-from flask.testing import FlaskClient
+from flask import Flask
 from sqlalchemy import Engine
 
 from cairn.chain.node_store import NodeRow
@@ -17,6 +16,7 @@ from cairn.consensus.block import Block, Coinbase, Header, build_block
 from cairn.consensus.crypto import encode_address
 from cairn.consensus.merkle import merkle_root
 from cairn.consensus.transaction import Transaction, decode_transaction
+from cairn.ipc.messages import Alert, GetLog, Log, LogLine, PeerStatus, Reply, Request, Status
 from cairn.storage import journal
 from cairn.storage.dialect import insert_rows
 from cairn.storage.engine import open_engine
@@ -29,7 +29,11 @@ from cairn.web.node import EXTENSION
 from cairn.web.remembered import Shared
 from tests.bench.measure import Figure
 from tests.support.builders import transaction_body
-from tests.support.web import WebTestNode
+from tests.support.gunicorn import running_gunicorn
+from tests.support.ipc import ServerThread
+from tests.support.operator import OperatorBrowser
+from tests.support.rest import RestApi
+from tests.support.web import TOKEN, WebTestNode, free_ports
 
 PAGE_MILLISECONDS = 50
 BLOCKS, PER_BLOCK = 1_000, 100
@@ -38,6 +42,7 @@ IN_FULL_BLOCK = 6_400
 WAITING = 20_000
 NODES, MOVES, SIDES = 500, 1_000, 100
 ROUNDS = 100
+PEERS = 16
 _ACCOUNTS = 2_000
 _BATCH_BLOCKS = 50
 _BITS = 0x207FFFFF
@@ -53,6 +58,7 @@ class LongChain(NamedTuple):
     mined: bytes
     """Id of a transaction in the middle."""
     waiting: bytes
+    tip: bytes
     blocks: int
 
 
@@ -64,53 +70,74 @@ def page_figures(folder: Path, database: str, url: str) -> Iterator[Figure]:
     start = time.perf_counter()
     chain = fill(engine, node)
     engine.dispose()
-    gc.collect()
-    gc.freeze()  # what made the chain is no part of a web worker's memory
     count = BLOCKS * PER_BLOCK + IN_FULL_BLOCK
     yield Figure(f"chain of {count:,} built ({database})", time.perf_counter() - start, "s")
-    app = create_app(node.config)
-    app.extensions[EXTENSION].overview = Shared(0.0)  # rendered each time
-    client = app.test_client()
+    listener = ServerThread(lambda request: _answer(request, chain), node.run_directory)
+    (port,) = free_ports(1)
     try:
-        for path in paths(client, node, chain):
-            _timed(client, path)  # templates are compiled, and the listener is found to be away
-            times = [_timed(client, path) for _ in range(ROUNDS)]
-            cuts = quantiles(times, n=20)
-            name = path if len(path) < 40 else f"{path[:37]}…"
-            yield Figure(f"{name} p50 ({database})", cuts[9], "ms")
-            yield Figure(f"{name} p95 ({database})", cuts[18], "ms", PAGE_MILLISECONDS)
+        with running_gunicorn(
+            node.config_file, port, ["--workers=1"], application="tests.bench.pages:application()"
+        ) as (api, _):
+            for path, headers in paths(api, node, chain):
+                times = [_timed(api, path, headers) for _ in range(ROUNDS)]
+                cuts = quantiles(times, n=20)
+                name = path if len(path) < 40 else f"{path[:37]}…"
+                yield Figure(f"{name} p50 ({database})", cuts[9], "ms")
+                yield Figure(f"{name} p95 ({database})", cuts[18], "ms", PAGE_MILLISECONDS)
     finally:
-        gc.unfreeze()
-        app.extensions[EXTENSION].close()
+        listener.stop()
         node.close()
 
 
-def _timed(client: FlaskClient, path: str) -> float:
+def application() -> Flask:
+    """The node's own, but that the overview is made anew for each who asks."""
+    app = create_app()
+    app.extensions[EXTENSION].overview = Shared(0.0)
+    return app
+
+
+async def _answer(request: Request, chain: LongChain) -> Reply:
+    """What a listener of this chain says. A real one would throw out what nobody signed."""
+    if isinstance(request, GetLog):
+        return Log([LogLine(1_700_000_000 + n, "info", f"line {n}") for n in range(request.limit)])
+    peers = [PeerStatus(f"{n:040}", f"node {n}", True, chain.blocks, 0) for n in range(PEERS)]
+    return Status(
+        "0.1.0", 1_700_000_000, chain.blocks, chain.tip, bytes(32), "synced", chain.blocks,
+        WAITING, WAITING * 200, peers, [Alert("disk-low", "4 GB are left", 1_700_000_000)],
+        "auto", 1_000_000, "open", bytes(20),
+    )  # fmt: skip
+
+
+def _timed(api: RestApi, path: str, headers: Mapping[str, str]) -> float:
     """Milliseconds of one request, which must succeed."""
     start = time.perf_counter()
-    reply = client.get(path, headers={"Accept": "text/html"})
+    reply = api.call("GET", path, headers={"Accept": "text/html", **headers})
     taken = time.perf_counter() - start
-    assert reply.status_code == 200, (path, reply.status_code, reply.text[:300])
+    assert reply.status == 200, (path, reply.status, reply.body[:300])
     return taken * 1_000
 
 
-def paths(client: FlaskClient, node: WebTestNode, chain: LongChain) -> list[str]:
-    """Every page, and those that go on deep in a list."""
+def paths(api: RestApi, node: WebTestNode, chain: LongChain) -> list[tuple[str, Mapping[str, str]]]:
+    """Every page, those that go on deep in a list, and what else their requests have to say."""
     address = encode_address(node.params.address_prefix, chain.busy)
     middle = chain.blocks // 2
     history = f"/address/{address}"
-    return [
+    found = [
         "/", "/chain", f"/chain?before={middle}",
-        client.get(f"/block/{middle}").headers["Location"],
+        api.call("GET", f"/block/{middle}").headers["location"],
         f"/transaction/{chain.mined.hex()}", f"/transaction/{chain.waiting.hex()}",
         history, f"{history}?cursor={middle}-50", f"{history}/qr.svg",
         "/pool", "/pool?order=age", "/nodes", "/forks", "/api", "/api/v1/status",
-        *(path for path in OTHER_PAGES if client.get(path).status_code == 200),
+        "/wallet", "/notarize", "/verify",
     ]  # fmt: skip
+    return [*((path, {}) for path in found), ("/operator", _logged_in(api))]
 
 
-OTHER_PAGES = ("/wallet", "/notarize", "/verify", "/operator", "/faucet", "/send")
-"""Pages that some releases or settings do without."""
+def _logged_in(api: RestApi) -> Mapping[str, str]:
+    """The operator's session."""
+    browser = OperatorBrowser(api)
+    assert browser.log_in(TOKEN).status == 303
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
 
 
 # -- filling ---------------------------------------------------------------------------------------
@@ -142,7 +169,7 @@ def fill(engine: Engine, node: WebTestNode) -> LongChain:
     waiting = _fill_rest(session, node, genesis.header)
     _fill_nodes(engine)
     busy = _transaction(0, node).recipient
-    return LongChain(busy, chosen, waiting, BLOCKS)
+    return LongChain(busy, chosen, waiting, previous.hash(), BLOCKS)
 
 
 def _fill_rest(session: Session, node: WebTestNode, root: Header) -> bytes:

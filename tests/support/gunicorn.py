@@ -27,6 +27,7 @@ def running_gunicorn(
     options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     inherited_socket: socket.socket | None = None,
+    application: str = "cairn.web:create_app()",
 ) -> Iterator[tuple[RestApi, "subprocess.Popen[bytes]"]]:
     """The API at that port once it answers, and gunicorn's master.
 
@@ -34,7 +35,7 @@ def running_gunicorn(
     """
     command = [
         sys.executable, "-m", "gunicorn", "--config", "python:cairn.web.gunicorn_config",
-        f"--bind=127.0.0.1:{port}", *options, "cairn.web:create_app()",
+        f"--bind=127.0.0.1:{port}", *options, application,
     ]  # fmt: skip
     handed_on: tuple[int, ...] = ()
     if inherited_socket is not None:

@@ -151,6 +151,24 @@ def test_runs_every_check_and_fails_when_one_failed(
     assert dev.run_checks(checks[1:]) == 0
 
 
+def test_the_whole_suite_has_every_folder_once(dev: ModuleType) -> None:
+    for with_lab, alone in ((True, ["tests/browser", "tests/infra"]), (False, ["tests/browser"])):
+        (name, shared), *others = dev.test_runs([], with_lab=with_lab)
+        assert (name, [name for name, _ in others]) == ("tests", alone)
+        assert all(command[-1] == name for name, command in others)
+        left_out = {word[len("--ignore=") :] for word in shared if word.startswith("--ignore=")}
+        assert left_out == {"tests/browser", "tests/infra"}
+        assert shared[-1 - len(left_out)] == "tests"
+
+
+def test_words_choose_tests_in_one_run(dev: ModuleType) -> None:
+    ((_, command),) = dev.test_runs(["-k", "reorg"], with_lab=True)
+    assert command[-2:] == ["-k", "reorg"]
+    assert "not lab" not in command
+    ((_, command),) = dev.test_runs(["-k", "reorg"], with_lab=False)
+    assert command[-4:] == ["-m", "not lab", "-k", "reorg"]
+
+
 def test_a_failed_step_shows_the_end_of_what_it_said_and_the_way_out(
     dev: ModuleType, tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ largest power of two below n. So no leaf can pose as a node, and no odd leaf is 
 two different lists never share a root (CVE-2012-2459).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cairn.consensus.encoding import sha256d
 
@@ -50,16 +50,23 @@ def verify_path(leaf: bytes, index: int, count: int, path: Sequence[bytes], root
     """
     if not 0 <= index < count:
         return False
-    node, last, siblings = leaf_hash(leaf), count - 1, iter(path)
+    sides = list(sibling_sides(index, count))
+    if len(sides) != len(path):
+        return False
+    node = leaf_hash(leaf)
+    for is_left, sibling in zip(sides, path, strict=True):
+        node = node_hash(sibling, node) if is_left else node_hash(node, sibling)
+    return node == root
+
+
+def sibling_sides(index: int, count: int) -> Iterator[bool]:
+    """For each hash of the path of leaf `index` of `count`, nearest first: is it the left one?"""
+    last = count - 1
     while last > 0:
         if index % 2 == 1 or index < last:
-            sibling = next(siblings, None)
-            if sibling is None:
-                return False
-            node = node_hash(sibling, node) if index % 2 == 1 else node_hash(node, sibling)
+            yield index % 2 == 1
         index //= 2
         last //= 2
-    return next(siblings, None) is None and node == root
 
 
 def leaf_hash(leaf: bytes) -> bytes:

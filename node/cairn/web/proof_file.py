@@ -18,8 +18,6 @@ _PAGE_HEADERS = 2_000
 """A header is 96 bytes, a multiple of 3: base64 of pages joins without padding."""
 _PREVIOUS = slice(8, 40)
 """Where a header names the hash of the one before."""
-
-
 _HEADER_CHARACTERS = 128
 _PATIENCE_SECONDS = 30.0
 _SLOWEST_CHARACTERS = 50_000

@@ -7,9 +7,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from cairn.web import create_app
-from cairn.web.node import EXTENSION
+from cairn.web.attempts import Attempts
+from cairn.web.node import EXTENSION, WRONG_TOKENS, WRONG_TOKENS_UNTOLD
 from tests.support.builders import COIN, make_key
 from tests.support.web import WebTestNode
+from tests.unit.web.operator_forms import log_in
 
 
 @pytest.fixture(scope="module")
@@ -41,3 +43,16 @@ def app(node: WebTestNode) -> Iterator[Flask]:
 def client(app: Flask) -> FlaskClient:
     """A client of it."""
     return app.test_client()
+
+
+@pytest.fixture
+def no_attempts(app: Flask) -> None:
+    """No wrong token was tried yet."""
+    app.extensions[EXTENSION].attempts = Attempts(WRONG_TOKENS, WRONG_TOKENS_UNTOLD)
+
+
+@pytest.fixture
+def operator(no_attempts: None, client: FlaskClient) -> FlaskClient:
+    """A client that is logged in."""
+    assert log_in(client).headers["Location"] == "/operator"
+    return client

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cairn.consensus.merkle import leaf_hash, node_hash
+from cairn.consensus.merkle import leaf_hash, node_hash, sibling_sides
 from cairn.web.models import ProofView
 
 WIDTH = 360
@@ -75,20 +75,14 @@ def draw_proof(proof: ProofView) -> Drawing:
 
 
 def _climb(leaf: bytes, proof: ProofView) -> tuple[list[Step], bytes]:
-    """As `cairn.consensus.merkle.verify_path`, and every hash on the way is kept."""
-    node, index, last = leaf, proof.leaf_index, proof.leaf_count - 1
-    siblings = iter(proof.path)
-    steps = []
-    while last > 0:
-        if index % 2 == 1 or index < last:
-            sibling = bytes.fromhex(next(siblings))
-            is_right = index % 2 == 1
-            left, right = (sibling, node) if is_right else (node, sibling)
-            node = node_hash(left, right)
-            known = "right" if is_right else "left"
-            steps.append(Step(left.hex(), right.hex(), node.hex(), known))
-        index //= 2
-        last //= 2
+    """The steps from the leaf's hash up, and the root."""
+    node, steps = leaf, []
+    sides = sibling_sides(proof.leaf_index, proof.leaf_count)
+    for is_left, text in zip(sides, proof.path, strict=True):
+        sibling = bytes.fromhex(text)
+        left, right = (sibling, node) if is_left else (node, sibling)
+        node = node_hash(left, right)
+        steps.append(Step(left.hex(), right.hex(), node.hex(), "right" if is_left else "left"))
     return steps, node
 
 
