@@ -52,7 +52,7 @@ globalThis.fetch = (path, options = {}) => {
 
 const leftToAsk = () => JSON.parse(stored.get("cairn-unanswered") ?? "[]");
 const known = (id, is) =>
-  answers.set(`/api/v1/transactions/${id}`, is ? { status: "waiting" } : 404);
+  answers.set(`/api/v1/transactions/${id}`, is ? { id, ...sent[0], status: "waiting" } : 404);
 
 /** A test with nothing sent yet, on a node where seven transactions of the key are mined. */
 const fresh = (work) => async () => {
@@ -121,6 +121,23 @@ Deno.test(
     assert.equal((await draft(key, order)).fields.sequence, 8n, "and it is told once");
   }),
 );
+
+Deno.test("another amount, recipient or note is not taken for the one that arrived", async () => {
+  const changes = [
+    { amount: 6n },
+    { recipient: new Uint8Array(20).fill(1) },
+    { data: new Uint8Array([1]) },
+  ];
+  for (const change of changes) {
+    await fresh(async () => {
+      known(await handInWithoutAnswer(await draft(key, order)), true);
+      node.sequence = 8;
+      await assert.rejects(draft(key, { ...order, ...change }), /arrived after all/);
+      assert.equal((await draft(key, { ...order, ...change })).fields.sequence, 8n);
+      assert.equal(sent.length, 1);
+    })();
+  }
+});
 
 Deno.test(
   "a new draft after a lost answer takes the sequence of the first",

@@ -8,13 +8,12 @@ import { FeeField } from "./fees.js";
 import { chosen, refreshBalances, reloadKeys } from "./keychoice.js";
 import { addressOf, canSign } from "./keys.js";
 import { network } from "./network.js";
-import { draft, handIn, sizeWith } from "./payment.js";
+import { ARRIVED, draft, handIn, sizeWith } from "./payment.js";
 import { showProgress } from "./progress.js";
 import { encodeProof, fetchProof } from "./prooffile.js";
 import { Turns } from "./turns.js";
 
 const DATA_BYTES = 44;
-const NAMED_DIGITS = 16; // of an id, in the name of a file
 const steps = ["step-file", "step-review", "step-status"].map(byId);
 const [fileStep, reviewStep, statusStep] = steps;
 const fact = (text) => make("span", { class: "hash" }, text);
@@ -55,7 +54,7 @@ async function review() {
   const own = await addressOf(key.publicKey);
   const drafted = await draft(key, { recipient: own, amount: 0n, fee: fee.value, data });
   if (drafted.arrived) {
-    showSent(drafted.arrived, drafted.arrived.slice(0, NAMED_DIGITS));
+    showSent(drafted.arrived, file.name, ARRIVED);
     return;
   }
   current = { ...drafted, fileName: file.name };
@@ -96,7 +95,8 @@ async function record() {
   await refreshBalances();
 }
 
-function showSent(id, name) {
+function showSent(id, name, words = "") {
+  tell(byId("status-told"), "info", ...(words ? [words] : []));
   proofFile = { id, name: `${name}.cairn-proof.json` };
   tell(byId("proof-told"), "warning");
   goTo(steps, statusStep);

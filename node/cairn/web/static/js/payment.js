@@ -27,14 +27,21 @@ export async function account(address) {
 export const sizeWith = (dataBytes) => FIXED_BYTES + dataBytes;
 
 /**
- * The transaction as it will be signed, whole and final; `order` has recipient … data. Where one
- * that was sent before without an answer arrived after all: `{arrived}`, its id, and no draft.
+ * The transaction as it will be signed, whole and final; `order` has recipient … data. Where the
+ * same was sent before without an answer and arrived after all: `{arrived}`, its id, and no draft.
+ * Throws, once, where something else arrived so.
  */
 export async function draft(key, order) {
   const state = await account(await addressText(key));
   // Asked in this order: what arrives later than the state has the draft's own sequence.
   const arrived = await arrivedAfterAll();
-  if (arrived) return { arrived };
+  if (arrived && isOf(arrived, order)) return { arrived: arrived.id };
+  if (arrived) {
+    throw new Error(
+      "What was sent from here before, without an answer, arrived after all. It is in the key's " +
+        "history. Press the button again to go on with this.",
+    );
+  }
   if (order.amount + order.fee > state.spendable) {
     throw new Error("The key does not hold that much, what already waits being counted.");
   }
@@ -63,20 +70,28 @@ async function signed({ key, fields }) {
   return { id, body };
 }
 
+/** What to tell of a draft that `arrived`. */
+export const ARRIVED =
+  "The same was sent from here before, without an answer, and arrived after all. It is not sent again.";
+
 const TAKEN_ALREADY = ["pool-duplicate", "pool-already-mined"];
 const UNANSWERED = "cairn-unanswered";
 const MAX_UNANSWERED = 10;
 
-/** Whether the node has this transaction, waiting or mined. */
-async function isThere(id) {
+/** What the node has of this transaction, waiting or mined; null: nothing. */
+async function find(id) {
   try {
-    await ask(`transactions/${id}`);
-    return true;
+    return await ask(`transactions/${id}`);
   } catch (error) {
-    if (error instanceof Refusal && error.status === 404) return false;
+    if (error instanceof Refusal && error.status === 404) return null;
     throw error;
   }
 }
+
+/** Whether a transaction does what is ordered. */
+const isOf = (found, { recipient, amount, data }) =>
+  found.recipient === encodeAddress(network.prefix, recipient) &&
+  found.amount === amount.toString() && found.data === toHex(data);
 
 /** The ids of what was sent in this tab and had no answer yet, the oldest first. */
 const unanswered = () => JSON.parse(sessionStorage.getItem(UNANSWERED) ?? "[]");
@@ -87,12 +102,13 @@ function noteUnanswered(id, isSo) {
   sessionStorage.setItem(UNANSWERED, JSON.stringify(ids));
 }
 
-/** The id of what was sent without an answer, where the node has it after all; else null. */
+/** What was sent without an answer, where the node has it after all; else null. */
 async function arrivedAfterAll() {
   for (const id of unanswered()) {
-    if (await isThere(id)) {
+    const found = await find(id);
+    if (found) {
       noteUnanswered(id, false);
-      return id;
+      return found;
     }
   }
   return null;
@@ -106,7 +122,7 @@ async function arrivedAfterAll() {
 export function handIn(payment) {
   // One at a time in all tabs: each looks at the account, then sends.
   return navigator.locks.request("cairn-payment", async () => {
-    if (payment.signed && await isThere(payment.signed.id)) return answered(payment);
+    if (payment.signed && await find(payment.signed.id)) return answered(payment);
     const { nextSequence } = await account(await addressText(payment.key));
     if (nextSequence !== payment.fields.sequence) {
       delete payment.signed;

@@ -7,7 +7,7 @@ import { byId, fillFacts, goTo, make, mark, sentence, tell } from "./dom.js";
 import { FeeField } from "./fees.js";
 import { chosen, keys, refreshBalances } from "./keychoice.js";
 import { network } from "./network.js";
-import { draft, handIn, sizeWith } from "./payment.js";
+import { ARRIVED, draft, handIn, sizeWith } from "./payment.js";
 import { showProgress } from "./progress.js";
 import { Turns } from "./turns.js";
 
@@ -127,7 +127,7 @@ async function review() {
   const order = { recipient: to, amount: units, fee: fee.value, data };
   const drafted = await draft(chosen(), order);
   if (drafted.arrived) {
-    showSent(drafted.arrived);
+    showSent(drafted.arrived, ARRIVED);
     return;
   }
   current = drafted;
@@ -145,7 +145,8 @@ async function send() {
   await refreshBalances();
 }
 
-function showSent(id) {
+function showSent(id, words = "") {
+  tell(byId("status-told"), "info", ...(words ? [words] : []));
   showProgress(byId("progress"), id);
   goTo(steps, statusStep);
 }
