@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, literal, select
+from sqlalchemy import Connection, Row, Select, and_, func, literal, select
 
 from cairn.chain.store import BlockStatus
 from cairn.storage.answers import SideBranch
@@ -30,8 +30,10 @@ def _tips(
     connection: Connection, status: BlockStatus, before: tuple[int, bytes] | None, limit: int
 ) -> Select[Any]:
     child = blocks.alias("child")
-    builds_on = exists(select(literal(1)).where(child.c.previous_hash == blocks.c.hash))
-    statement = select(*_TIP).where(blocks.c.status == status, ~builds_on)
+    # Not by NOT EXISTS, for which MariaDB may read the whole index first.
+    with_children = blocks.outerjoin(child, child.c.previous_hash == blocks.c.hash)
+    statement = select(*_TIP).select_from(with_children)
+    statement = statement.where(blocks.c.status == status, child.c.hash.is_(None))
     if before is not None:
         is_sqlite = connection.dialect.name == "sqlite"
         statement = statement.where(beyond(is_sqlite, _PLACE, before, up=False))

@@ -94,6 +94,16 @@ def beyond(
     return or_(first < at, and_(first == at, second < then))
 
 
+def is_within(is_sqlite: bool, column: Column[Any], value: object) -> ColumnElement[bool]:
+    """`column == value`, for the first column of a list that goes on from a row: by it as well, the
+    list is then to be ordered.
+
+    MariaDB may take an equality as leave to walk all rows of the value from the index's end to
+    that row; a range, which it does not see to be one value, it begins at the row.
+    """
+    return column == value if is_sqlite else and_(column >= value, column <= value)
+
+
 def _execute_in(
     connection: Connection, verb: str, key: Column[bytes], keys: Sequence[bytes]
 ) -> CursorResult[Any]:

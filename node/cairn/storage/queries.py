@@ -209,10 +209,13 @@ class Queries:
         limit = _bounded(limit)
         sides = []
         for side in (transactions.c.sender, transactions.c.recipient):
-            keys = select(transactions.c.height, transactions.c.position).where(side == address)
+            keys = select(transactions.c.height, transactions.c.position).where(
+                dialect.is_within(self._is_sqlite, side, address)
+            )
             if before is not None:
                 keys = keys.where(self._beyond(_PLACE, before, up=False))
-            newest = keys.order_by(*(column.desc() for column in _PLACE)).limit(limit).subquery()
+            ordering = [column.desc() for column in (side, *_PLACE)]
+            newest = keys.order_by(*ordering).limit(limit).subquery()
             sides.append(select(newest.c.height, newest.c.position))
         found = union(*sides).order_by(desc("height"), desc("position")).limit(limit).subquery()
         statement = _select_mined().join(
