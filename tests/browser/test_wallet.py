@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -23,7 +22,6 @@ from cairn.cli.app import cairn
 from cairn.consensus.crypto import HALF_ORDER, verify_signature
 from cairn.consensus.transaction import UnsignedTransaction
 from cairn.wallet import AccountKey, load_key
-from tests.browser.conftest import AFAR
 from tests.browser.wallet_page import (
     SECONDS,
     address_of_key,
@@ -352,28 +350,6 @@ def test_own_fee_is_held_to_the_least_and_paid_exactly(
     assert (found["fee"], found["amount"]) == ("12345678", "10000000")
 
 
-def test_the_review_shows_what_is_signed_whatever_the_form_says_by_then(
-    browser: Chrome, url: str, node: WebTestNode
-):
-    key, meant, other = make_key(2), make_key(920), make_key(921)
-    open_wallet_page(browser, url)
-    import_key(browser, "hurried", pem_of(key))
-    fill(browser, "recipient", node.address(meant))
-    fill(browser, "amount", "1")
-    browser.execute_script(
-        "const asks = fetch;"
-        "const held = new Promise((go) => (globalThis.goOn = go));"
-        "globalThis.fetch = async (...words) => { await held; return asks(...words); };"
-    )
-    click(browser, "review")
-    fill(browser, "recipient", node.address(other))
-    browser.execute_script("goOn()")
-    shown(browser, "step-review")
-    facts = part(browser, "review-facts").text
-    assert node.address(meant) in facts
-    assert node.address(other) not in facts
-
-
 @pytest.mark.refusals
 def test_the_nodes_refusal_is_told_in_words_and_the_review_stays(
     browser: Chrome, url: str, node: WebTestNode
@@ -417,15 +393,3 @@ def test_a_first_transaction_needs_no_mouse(browser: Chrome, url: str, node: Web
     assert browser.switch_to.active_element.get_attribute("id") == "status-heading"
     node.mine()
     says(browser, "progress", "In block")
-
-
-@pytest.mark.parametrize("page", ["wallet", "notarize"])
-def test_over_plain_http_from_afar_it_says_how_to_mend_that(browser: Chrome, url: str, page: str):
-    port = urlsplit(url).port
-    browser.get(f"http://{AFAR}:{port}/{page}")
-    text = says(browser, "insecure", "does not let this page sign")
-    assert "Reach the node over HTTPS" in text
-    assert f"ssh -L 8000:127.0.0.1:{port} {AFAR}" in text
-    assert not part(browser, "wallet" if page == "wallet" else "notarizing").is_displayed()
-    browser.get(f"{url}/{page}")
-    assert not part(browser, "insecure").is_displayed()
