@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+from cairn.consensus.crypto import decode_address, encode_address
+from cairn.wallet import build_transaction, load_key
 from tests.browser.screens import FOLDER as SCREENSHOTS
 from tests.support.builders import COIN, make_key
 from tests.support.devnet import DevUp, free_base_port
@@ -110,6 +113,20 @@ class DevNet:
         """Sends from a demo wallet; the transaction's id."""
         answer = self.cairn("send", "--from", sender, "--to", recipient, "--yes", *words)
         return str(answer["id"])
+
+    def pay_many(self, sender: str, recipient: str, fees: Sequence[int]) -> None:
+        """Small payments of a demo wallet, one for each fee (base units), in one call."""
+        api, key = RestApi(self.urls[0]), load_key(self.data / "wallets" / f"{sender}.pem")
+        prefix = recipient.partition("1")[0]
+        network_id = bytes.fromhex(api.get("blocks/0")["hash"])
+        first = api.get(f"accounts/{encode_address(prefix, key.address)}")["next_sequence"]
+        to, now = decode_address(prefix, recipient), int(time.time())
+        paid = [
+            build_transaction(key, network_id, first + number, to, COIN * (number + 1), fee, now)
+            for number, fee in enumerate(fees)
+        ]
+        reply = api.post_transactions([each.raw for each in paid])
+        assert reply.status == 202, reply.body
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,8 @@ from tests.support.rest import RestApi
 from tests.support.web import WebTestNode
 
 SECONDS = 30
-BLOCKS = 3
+CROWDS = (9, 38, 21, 52, 30, 14, 43)
+"""So many payments wait before each of the blocks that follow."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ def sights(devnet: DevNet) -> Sights:
     first = devnet.send("demo-00", other, "--amount", "12.5", "--note", "Rent for May, thank you!")
     devnet.send("demo-00", other, "--amount", "0.00000001", "--data", bytes(range(16)).hex())
     found = wait_until(lambda: _mined(api, first), SECONDS, "the payment is mined")
-    devnet.operate(0, "mine", blocks=BLOCKS)
-    wait_until(
-        lambda: api.get("status")["height"] >= found["block"]["height"] + BLOCKS,
-        60,
-        "some blocks follow",
-    )
+    for number, count in enumerate(CROWDS, 1):
+        devnet.pay_many("demo-03", other, [200 + 7 * (each % 31) for each in range(count)])
+        devnet.operate(0, "mine", blocks=1)
+        wait_until(
+            lambda height=found["block"]["height"] + number: api.get("status")["height"] >= height,
+            60,
+            "a block follows",
+        )
     return Sights(devnet.urls[0], first, found["sender"])
 
 

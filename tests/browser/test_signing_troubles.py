@@ -11,6 +11,7 @@ from selenium.webdriver.common.by import By
 
 from tests.browser.conftest import AFAR
 from tests.browser.wallet_page import (
+    choose_key,
     click,
     fill,
     import_key,
@@ -160,6 +161,7 @@ def test_a_payment_whose_answer_was_lost_is_not_made_twice(
     assert "counts once" in says(browser, "review-told", "No answer came")
     # The person loads the page again, and pays again.
     open_wallet_page(browser, url)
+    choose_key(browser, "unlucky")
     fill(browser, "recipient", recipient)
     fill(browser, "amount", "1")
     click(browser, "review")
@@ -182,6 +184,7 @@ def test_another_payment_after_a_lost_answer_is_told_of_the_first(
     click(browser, "sign")
     says(browser, "review-told", "No answer came")
     open_wallet_page(browser, url)
+    choose_key(browser, "hurried-on")
     fill(browser, "recipient", node.address(make_key(932)))
     fill(browser, "amount", "2")
     click(browser, "review")

@@ -17,7 +17,6 @@ NAMES = ("node1", "node2", "node3")
 LAST = (
     "test_play_again",
     "test_certificate",
-    "test_sockets",
     "test_proxy",
     "test_playbooks",
     "test_push",

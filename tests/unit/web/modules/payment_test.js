@@ -52,7 +52,10 @@ globalThis.fetch = (path, options = {}) => {
 
 const leftToAsk = () => JSON.parse(stored.get("cairn-unanswered") ?? "[]");
 const known = (id, is) =>
-  answers.set(`/api/v1/transactions/${id}`, is ? { id, ...sent[0], status: "waiting" } : 404);
+  answers.set(
+    `/api/v1/transactions/${id}`,
+    is ? { id, sender: address, ...sent[0], status: "waiting" } : 404,
+  );
 
 /** A test with nothing sent yet, on a node where seven transactions of the key are mined. */
 const fresh = (work) => async () => {
@@ -119,6 +122,16 @@ Deno.test(
     node.sequence = 8;
     assert.deepEqual(await draft(key, order), { arrived: id });
     assert.equal((await draft(key, order)).fields.sequence, 8n, "and it is told once");
+  }),
+);
+
+Deno.test(
+  "the same of another key is not taken for the one that arrived",
+  fresh(async () => {
+    const id = await handInWithoutAnswer(await draft(key, order));
+    answers.set(`/api/v1/transactions/${id}`, { id, ...sent[0], sender: "another" });
+    node.sequence = 8;
+    await assert.rejects(draft(key, order), /arrived after all/);
   }),
 );
 

@@ -32,13 +32,14 @@ export const sizeWith = (dataBytes) => FIXED_BYTES + dataBytes;
  * Throws, once, where something else arrived so.
  */
 export async function draft(key, order) {
-  const state = await account(await addressText(key));
+  const sender = await addressText(key);
+  const state = await account(sender);
   // Asked in this order: what arrives later than the state has the draft's own sequence.
   const arrived = await arrivedAfterAll();
-  if (arrived && isOf(arrived, order)) return { arrived: arrived.id };
+  if (arrived && isOf(arrived, sender, order)) return { arrived: arrived.id };
   if (arrived) {
     throw new Error(
-      "What was sent from here before, without an answer, arrived after all. It is in the key's " +
+      "What was sent from here before, without an answer, arrived after all. It is in its key's " +
         "history. Press the button again to go on with this.",
     );
   }
@@ -88,9 +89,9 @@ async function find(id) {
   }
 }
 
-/** Whether a transaction does what is ordered. */
-const isOf = (found, { recipient, amount, data }) =>
-  found.recipient === encodeAddress(network.prefix, recipient) &&
+/** Whether a transaction of this account does what is ordered. */
+const isOf = (found, sender, { recipient, amount, data }) =>
+  found.sender === sender && found.recipient === encodeAddress(network.prefix, recipient) &&
   found.amount === amount.toString() && found.data === toHex(data);
 
 /** The ids of what was sent in this tab and had no answer yet, the oldest first. */
