@@ -91,7 +91,13 @@ class Sessions:
         self._set(response, self.flash_cookie, value, FLASH_SECONDS)
 
     def told(self) -> Flash | None:
-        """What the page before left to say."""
+        """What the page before left to say.
+
+        Nothing to the fresh copy that an open page fetches of itself: the person sees only parts
+        of that, and it may cross the form that the page sends at the same moment.
+        """
+        if request.headers.get("X-Requested-With") == "XMLHttpRequest":
+            return None
         value = self._get(self.flash_cookie, FLASH_SECONDS)
         return Flash(bool(value[0]), str(value[1])) if isinstance(value, list) else None
 

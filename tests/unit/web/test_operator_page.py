@@ -103,6 +103,25 @@ def test_what_is_no_form_is_refused(client: FlaskClient, body: bytes, content_ty
     assert reply.status_code in (400, 413, 415)
 
 
+# -- what came of it is said once, to the person ---------------------------------------------------
+
+
+def test_a_copy_that_the_page_fetches_leaves_the_word_to_the_person(
+    operator: FlaskClient, node: WebTestNode
+) -> None:
+    node.report_miner()
+    copy = {"X-Requested-With": "XMLHttpRequest"}
+    before = operator.get("/operator", headers=copy)
+    assert "Set-Cookie" not in before.headers, "it may come after the form's answer"
+    fields = {"form_token": form_token(operator), "mode": "always"}
+    operator.post("/operator/miner-mode", data=fields, headers=ORIGIN)
+    during = operator.get("/operator", headers=copy)
+    assert 'id="said"' not in during.text
+    assert "Set-Cookie" not in during.headers
+    assert 'id="said"' in operator.get("/operator").text
+    assert 'id="said"' not in operator.get("/operator").text
+
+
 # -- what the buttons do --------------------------------------------------------------------------
 
 

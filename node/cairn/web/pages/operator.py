@@ -43,10 +43,11 @@ def operator() -> Response:
     status = _if_there(lambda: status_view(node))
     nodes = _if_there(lambda: node_views(node)) or []
     listener = node.listener_status()
+    said = sessions.told()
     response = make_response(
         render_template(
             "operator.html",
-            said=sessions.told(),
+            said=said,
             form_token=sessions.form_token(session),
             status=status,
             wanted_mode=listener.wanted_miner_mode if listener else None,
@@ -63,7 +64,8 @@ def operator() -> Response:
             log=_if_there(lambda: log_lines(level, LOG_LINES, node)),
         )
     )
-    sessions.forget_told(response)
+    if said is not None:
+        sessions.forget_told(response)
     return _guarded(response)
 
 

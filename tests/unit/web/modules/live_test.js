@@ -60,8 +60,12 @@ let answer = null;
 let fetched = 0;
 globalThis.XMLHttpRequest = class {
   open() {}
-  setRequestHeader() {}
+  headers = {};
+  setRequestHeader(name, value) {
+    this.headers[name] = value;
+  }
   send() {
+    assert.equal(this.headers["X-Requested-With"], "XMLHttpRequest", "nobody opens this copy");
     fetched++;
     queueMicrotask(() => {
       const given = { status: 200, responseURL: HERE, ...answer() };

@@ -63,6 +63,7 @@ function freshPage() {
     const request = new XMLHttpRequest();
     request.open("GET", location.href);
     request.setRequestHeader("Accept", "text/html");
+    request.setRequestHeader("X-Requested-With", "XMLHttpRequest"); // nobody opens this copy
     request.responseType = "document";
     request.timeout = ANSWER_MILLISECONDS;
     request.onload = () => resolve(request);
