@@ -36,6 +36,26 @@ SCREENS = (
 )
 
 
+WIDTHS = (360, 576, 768, 992, 1_200, 1_440)
+"""Where the layout changes, and where it is narrowest for what it then shows."""
+_PROTRUDING = """
+const found = [];
+for (const card of document.querySelectorAll("main .card, dialog[open]")) {
+  const edge = card.getBoundingClientRect().right + 1;
+  for (const each of card.querySelectorAll("*")) {
+    const { width, right } = each.getBoundingClientRect();
+    if (!width || right <= edge) continue;
+    let holder = each.parentElement;
+    while (holder !== card && getComputedStyle(holder).overflowX === "visible") {
+      holder = holder.parentElement;
+    }
+    if (holder === card) found.push(`${Math.round(right - edge)} px: ${each.outerHTML}`);
+  }
+}
+return found;
+"""
+
+
 def look_through(browser: Chrome, screen: Screen) -> None:
     """At the page that is open, and from then on."""
     features = [
@@ -80,6 +100,18 @@ def sideways(browser: Chrome) -> int:
     """Pixels by which the page is wider than the screen."""
     script = "const d = document.documentElement; return d.scrollWidth - d.clientWidth"
     return int(browser.execute_script(script))
+
+
+def protruding(browser: Chrome) -> list[str]:
+    """What sticks out of the card it is in, at any width."""
+    found = []
+    for width in WIDTHS:
+        _set_size(browser, Screen("", "light", width), 900)
+        found += [
+            f"{each[:200]} sticks out of its card at {width} px"
+            for each in browser.execute_script(_PROTRUDING)
+        ]
+    return found
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Every page in every light: nothing serious for axe-core, nothing wider than a phone.
+"""Every page in every light: nothing serious for axe-core, nothing wider than a phone or its card.
 
 The pictures stay in `.cairn/screenshots`, for a person to look at.
 """
@@ -19,6 +19,7 @@ from tests.browser.screens import (
     axe_violations,
     look_as_usual,
     look_through,
+    protruding,
     sideways,
     take_picture,
 )
@@ -193,6 +194,7 @@ def look(browser: Chrome, name: str) -> None:
         if over := sideways(browser):
             found.append(f"{over} pixels wider than the screen")
         faults += [f"{name}, {screen.name}: {each}" for each in found]
+    faults += [f"{name}: {each}" for each in protruding(browser)]
     look_as_usual(browser)
     assert not faults, "\n".join(faults)
 

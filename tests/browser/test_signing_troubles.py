@@ -82,6 +82,8 @@ def test_a_browser_that_keeps_no_keys_is_told_of(
         assert "denied permission" in says(browser, told, "denied")
     if path == "/wallet":
         assert "allow this site to keep data" in part(browser, told).text
+        cards = browser.find_elements(By.CSS_SELECTOR, "main .card")
+        assert all(each.text for each in cards if each.is_displayed()), "no empty box"
 
 
 def test_a_key_given_up_while_its_backup_is_made_is_not_kept(browser: Chrome, url: str):

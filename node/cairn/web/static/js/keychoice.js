@@ -26,6 +26,7 @@ function draw(preferred) {
   if (same) fresh.forEach((each, place) => (shown[place].textContent = each.textContent));
   else select.replaceChildren(...fresh);
   if (keys.some((key) => key.name === kept)) select.value = kept;
+  for (const part of document.querySelectorAll("[data-keys-read]")) part.hidden = false;
   for (const part of document.querySelectorAll("[data-needs-key]")) part.hidden = !keys.length;
   for (const part of document.querySelectorAll("[data-without-key]")) part.hidden = keys.length > 0;
 }
