@@ -95,16 +95,17 @@ class Plans:
         self.statements.clear()
         ask(Queries(self.engine))
         with self.engine.connect() as connection:
+            # To be told is to read a table as well.
+            cost_of_asking = -_rows_read(connection) + _rows_read(connection)
             before = _rows_read(connection)
             for statement, parameters in list(self.statements):
                 connection.exec_driver_sql(statement, parameters).all()
-            return _rows_read(connection) - before
+            return _rows_read(connection) - before - cost_of_asking
 
 
 def _rows_read(connection: Connection) -> int:
     told = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'").all()
-    # Not those of temporary tables, into which a union goes, and out of which SHOW itself is read.
-    return sum(int(count) for name, count in told if not name.startswith("Handler_read_rnd"))
+    return sum(int(count) for _, count in told)
 
 
 @pytest.fixture
@@ -230,6 +231,11 @@ def test_goes_on_in_the_middle_of_a_long_history(plans: Plans, engine: Engine) -
     assert (
         plans.rows_read(lambda queries: queries.account_transactions(BUSY, middle, 20)) <= MOST_READ
     )
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+def test_rows_of_a_table_read_whole_are_counted(plans: Plans) -> None:
+    assert plans.rows_read(lambda queries: queries.supply()) >= ACCOUNTS
 
 
 def _is_of_ties(detail: str) -> bool:
