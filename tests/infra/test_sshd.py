@@ -18,6 +18,8 @@ def _effective(host: Host) -> dict[str, str]:
         ("pubkeyauthentication", "yes"),
         ("x11forwarding", "no"),
         ("allowagentforwarding", "no"),
+        ("allowtcpforwarding", "local"),
+        ("gatewayports", "no"),
     ],
 )
 def test_sshd_takes_keys_only(host: Host, setting: str, value: str) -> None:

@@ -184,9 +184,12 @@ def good_releases(site: Site) -> list[str]:
     return sorted(names, reverse=True)
 
 
-def prune(site: Site) -> int:
-    """Removes all but the newest good releases and the one that serves; how many."""
-    kept = {site.current(), *good_releases(site)[: site.kept_releases]}
+def prune(site: Site, besides: str = "") -> int:
+    """Removes all but the newest good releases, the one that serves, and `besides`; how many.
+
+    That is for the release that failed just now: it stays, to be looked at, until the next push.
+    """
+    kept = {site.current(), besides, *good_releases(site)[: site.kept_releases]}
     removed = [path for path in site.releases.iterdir() if path.name not in kept]
     for folder in removed:
         shutil.rmtree(folder, ignore_errors=True)
