@@ -18,6 +18,7 @@ LAST = (
     "test_play_again",
     "test_certificate",
     "test_proxy",
+    "test_acme",
     "test_playbooks",
     "test_push",
     "test_faults",

@@ -23,6 +23,7 @@ PACKAGES = {
     "rsync": "rsync",
     "openssh-client": "ssh",
     "sudo": "sudo",
+    "pebble": "pebble",  # an ACME authority for the tests
 }
 BRIDGE = Path("/sys/class/net/lxcbr0")
 STATE = ROOT / ".cairn" / "lab"
