@@ -66,7 +66,9 @@ def dry_run(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Future[Played]
         if any(item.get_closest_marker("dry_run") for item in request.session.items):
             yield background.submit(play, "playbooks/site.yml", "--check", "--diff")
         else:
-            yield Future()
+            undone: Future[Played] = Future()
+            undone.set_exception(RuntimeError("no test with the mark dry_run was chosen"))
+            yield undone
 
 
 @pytest.fixture(params=NAMES)

@@ -1,7 +1,8 @@
 """Building the box: a Debian that boots systemd in an LXC container, packed for Vagrant.
 
 It holds what a rented server holds, and no more: systemd, Python, sshd. To spare minutes the
-packages that every host will install lie, not installed, in apt's cache.
+packages that every host will install lie, not installed, in apt's cache, and dpkg neither syncs
+each file nor unpacks documentation and manuals.
 """
 
 import hashlib
