@@ -58,7 +58,7 @@ export function showProgress(root, id, seen = () => {}) {
   root.replaceChildren(list, trouble);
   draw({ step: "waiting" });
   stopLast = follow(id, (state) => {
-    const same = state.step === shown.step && state.confirmations === shown.confirmations &&
+    const same = ["step", "hash", "confirmations"].every((name) => state[name] === shown[name]) &&
       trouble.hidden;
     if (!same) draw(state);
   });
