@@ -92,3 +92,11 @@ def test_search_goes_where_the_text_points(client: FlaskClient, node: WebTestNod
     ]:
         reply = client.get("/search", query_string={"q": f" {text} "})
         assert (reply.status_code, reply.headers["Location"]) == (303, target)
+
+
+@pytest.mark.parametrize("query", ["", "?q=", "?q=%20%20"])
+def test_search_for_nothing_says_what_can_be_looked_for(client: FlaskClient, query: str) -> None:
+    reply = client.get(f"/search{query}")
+    assert reply.status_code == 200
+    assert "A height" in reply.text
+    assert "Nothing is called" not in reply.text

@@ -95,6 +95,8 @@ def search() -> Response | tuple[str, int]:
     """Goes to the block, transaction or account that the text names."""
     node = this_node()
     text = request.args.get("q", "").strip()[:_MAX_SEARCH_CHARACTERS]
+    if not text:
+        return render_template("search.html", text="", readings=[]), 200
     target, readings = resolve(text, node)
     if target is None:
         return render_template("search.html", text=text, readings=readings), 404
