@@ -94,6 +94,21 @@ def test_refuses_a_lock_made_from_other_dependencies(
         dev.check_lock_is_current("node")
 
 
+def test_the_environment_of_another_folder_is_left_alone(
+    dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others, link = tmp_path / "others", tmp_path / ".venv"
+    others.mkdir()
+    link.symlink_to(others)
+    for name, file in (("MARKER", ".cairn-setup.json"), ("SETUP_LOG", "setup.log")):
+        (others / file).write_text("{}")
+        monkeypatch.setattr(dev, name, link / file)
+    monkeypatch.setattr(dev, "VENV", link)
+    with pytest.raises(dev.Failure, match=r"\.venv is a link to .*others.*: rm \.venv"):
+        dev.build_venv("node")
+    assert {each.name for each in others.iterdir()} == {".cairn-setup.json", "setup.log"}
+
+
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_pins_every_line_by_hash_and_names_no_address(dev: ModuleType, lock: str) -> None:
     text = dev.lock_path(lock).read_text()

@@ -105,6 +105,8 @@ def test_page_pays_without_javascript(giving: FlaskClient, rich: WebTestNode) ->
     assert paid.status_code == 303
     id_ = paid.headers["Location"].removeprefix("/faucet?paid=")
     assert f'href="/transaction/{id_}"' in giving.get(paid.headers["Location"]).text
+    invented = giving.get("/faucet", query_string={"paid": "f" * 64}).text
+    assert "on their way" not in invented
     again = giving.post("/faucet", data={"address": rich.address(make_key(22))}, headers=OWN)
     assert again.status_code == 429
     assert again.headers["Retry-After"]

@@ -186,7 +186,7 @@ Deno.test("a block may be dated two minutes ahead, and no second more", async ()
   const headers = mineChain(LATE, dates(2));
   const [, tip] = dates(2);
   assert.equal(await at(tip - 120, () => checkChain(headers, LATE, 1)), 4n);
-  const words = "is dated in the future";
+  const words = "is dated in the future, if this machine's clock is right";
   await at(tip - 121, () => refused(headers, 2, words, LATE));
   await at(tip - 120.001, () => refused(headers, 2, words, LATE));
   const never = mineChain(LATE, [2n ** 64n - 1n]);

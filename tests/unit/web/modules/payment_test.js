@@ -47,6 +47,7 @@ globalThis.fetch = (path, options = {}) => {
   if (typeof outcome === "number") {
     return refusal(outcome);
   }
+  if (outcome === "cut off") return Promise.resolve(new Response('{"id": "', { status: 202 }));
   return Promise.resolve(Response.json({ id: outcome }, { status: 202 }));
 };
 
@@ -205,7 +206,10 @@ Deno.test(
   fresh(async () => {
     const payment = await draft(key, order);
     node.take = () => 503;
-    await assert.rejects(handIn(payment));
+    await assert.rejects(handIn(payment), /told.* It may have been sent or not/);
+    assert.deepEqual(leftToAsk(), [payment.signed.id]);
+    node.take = () => "cut off";
+    await assert.rejects(handIn(payment), /No answer came, so it may have been sent or not/);
     assert.deepEqual(leftToAsk(), [payment.signed.id]);
   }),
 );

@@ -7,7 +7,7 @@ import { answers } from "./page.js";
 import { concat, fromHex, toHex, unsigned } from "../../../../node/cairn/web/static/js/bytes.js";
 import { importKey } from "../../../../node/cairn/web/static/js/keys.js";
 import { headerAt } from "../../../../node/cairn/web/static/js/headers.js";
-import { checkProof, CHECKS } from "../../../../node/cairn/web/static/js/proof.js";
+import { checkProof, CHECKS, Unchecked } from "../../../../node/cairn/web/static/js/proof.js";
 import { decodeProof, encodeProof } from "../../../../node/cairn/web/static/js/prooffile.js";
 import { sha256d } from "../../../../node/cairn/web/static/js/sha256.js";
 import { decode, signTransaction } from "../../../../node/cairn/web/static/js/transaction.js";
@@ -212,8 +212,17 @@ Deno.test("the node's own chain has the last word", async () => {
     answers.set(ANSWER, answer);
     await fails(sound, NODE, lost);
   }
-  answers.set(ANSWER, 503);
-  await fails(sound, NODE, /^The node refuses: told/);
+});
+
+Deno.test("a node that does not answer speaks against no proof", async () => {
+  for (const status of [429, 503]) {
+    reset();
+    answers.set(ANSWER, status);
+    const told = [];
+    await assert.rejects(checkProof(digest, sound, (...how) => told.push(how)), Unchecked);
+    assert.deepEqual(told.at(-2), [NODE, "now", ""]);
+    assert.deepEqual(told.at(-1).slice(0, 2), [NODE, "unsure"]);
+  }
 });
 
 Deno.test("while many headers are checked it is told how far that is", async () => {

@@ -118,6 +118,20 @@ Deno.test("a field too many is named, whatever its name is", () => {
 
 const NO_TEXT = [null, true, 0, 7, {}, [], ["00"]];
 
+Deno.test("what the command refuses is refused: a field twice, and numbers not written plainly", () => {
+  const text = encodeProof(proofs[1]);
+  const height = `"height": ${proofs[1].height}`;
+  const changed = (other) => text.replace(height, other);
+  assert.throws(() => decodeProof(changed(`"height": 7, ${height}`)), /"height" stands twice/);
+  for (const number of ["1.0", "1e0", "-0"]) {
+    assert.throws(
+      () => decodeProof(changed(`"height": ${number}`)),
+      /height is not a whole number/,
+    );
+  }
+  assert.deepEqual(decodeProof(changed(`"height"  :\n ${proofs[1].height}`)), decodeProof(text));
+});
+
 Deno.test("the network is a text", () => {
   for (const network of NO_TEXT) changed({ network }, "network is not a text");
 });

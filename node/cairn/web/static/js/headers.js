@@ -42,7 +42,11 @@ function checkHeader(header, height, parent, genesis, now) {
   must(header.bits === bits, height, "does not have the difficulty that was due");
   must(toBigInt(header.hash) <= bitsToTarget(bits), height, "lacks its proof of work");
   must(header.timestamp > median(parent.times), height, "is dated before the blocks before it");
-  must(header.timestamp <= now + FUTURE_SECONDS, height, "is dated in the future");
+  must(
+    header.timestamp <= now + FUTURE_SECONDS,
+    height,
+    "is dated in the future, if this machine's clock is right",
+  );
 }
 
 /**

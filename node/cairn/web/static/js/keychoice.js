@@ -2,7 +2,7 @@
 
 import { formatAmount } from "./amounts.js";
 import { byId, make, sentence, tell } from "./dom.js";
-import { listKeys } from "./keystore.js";
+import { listKeys, onOthersChange } from "./keystore.js";
 import { network } from "./network.js";
 import { account, addressText } from "./payment.js";
 
@@ -39,11 +39,11 @@ function told() {
 export async function reloadKeys(preferred) {
   const found = await listKeys();
   keys = await Promise.all(
-    found.map(async (key) => ({
-      ...key,
-      address: await addressText(key),
-      state: keys.find((known) => known.name === key.name)?.state ?? null,
-    })),
+    found.map(async (key) => {
+      const address = await addressText(key);
+      const known = keys.find((each) => each.name === key.name && each.address === address);
+      return { ...key, address, state: known?.state ?? null };
+    }),
   );
   draw(preferred);
   told();
@@ -85,3 +85,5 @@ function soon() {
 for (const event of ["new-block", "new-transaction", "reorg", "refreshed"]) {
   document.addEventListener(`cairn:${event}`, soon);
 }
+
+onOthersChange(() => reloadKeys().catch(() => {})); // what cannot be read was told of at the start

@@ -1,9 +1,17 @@
 // The keys of this browser, in IndexedDB: `{name, publicKey, handle, made}` by name. The browser
 // keeps the handle's key where no page can read it; each node's address has keys of its own.
 
+import { toHex } from "./bytes.js";
+
 const DATABASE = "cairn-wallet";
 const STORE = "keys";
 export const MAX_NAME = 40;
+const others = new BroadcastChannel("cairn-keys");
+
+/** Calls `reload` when another page of this node changed the keys. */
+export function onOthersChange(reload) {
+  others.onmessage = reload;
+}
 
 function open() {
   return new Promise((resolve, reject) => {
@@ -41,9 +49,24 @@ export async function keepKey(name, { handle, publicKey }) {
     if (error?.name !== "ConstraintError") throw error;
     throw new Error(`There is a key named ${name} already.`);
   }
+  others.postMessage("kept");
 }
 
-export const removeKey = (name) => within("readwrite", (store) => store.delete(name));
+/** Removes this very key; false, and nothing is removed, where its name is another's by now. */
+export async function removeKey({ name, publicKey }) {
+  let isThere = false;
+  await within("readwrite", (store) => {
+    const request = store.get(name);
+    request.onsuccess = () => {
+      const found = request.result;
+      isThere = found !== undefined && toHex(found.publicKey) === toHex(publicKey);
+      if (isThere) store.delete(name);
+    };
+    return request;
+  });
+  if (isThere) others.postMessage("removed");
+  return isThere;
+}
 
 /** Asks the browser not to clear the keys when it is short of space. It may refuse. */
 export async function keepForGood() {

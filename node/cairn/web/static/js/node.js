@@ -5,7 +5,7 @@ const ROOT = "/api/v1/";
 /** The node refused: `code` says which rule, `message` what that means to a person. */
 export class Refusal extends Error {
   constructor(status, { code = "", detail = "" }) {
-    super(plainly(code, detail));
+    super(plainly(code, detail, status));
     this.status = status;
     this.code = code;
     this.detail = detail;
@@ -32,15 +32,23 @@ async function answered(response) {
   throw new Refusal(response.status, await response.json().catch(() => ({})));
 }
 
-/** The node's JSON answer. Throws Refusal or Unreachable. */
-export async function ask(path, options) {
-  return (await answered(await request(path, options))).json();
+/** The whole body; an answer that is cut off is none. */
+async function read(body) {
+  try {
+    return await body;
+  } catch {
+    throw new Unreachable();
+  }
 }
 
-/** The node's answer as bytes. */
+/** The node's JSON answer. Throws Refusal or Unreachable. */
+export async function ask(path, options) {
+  return read((await answered(await request(path, options))).json());
+}
+
+/** The node's answer as bytes. Throws Refusal or Unreachable. */
 export async function askBytes(path) {
-  const answer = await answered(await request(path));
-  return new Uint8Array(await answer.arrayBuffer());
+  return new Uint8Array(await read((await answered(await request(path))).arrayBuffer()));
 }
 
 const WORDS = {
@@ -63,12 +71,15 @@ const WORDS = {
   "pool-transaction-too-large": "The transaction is larger than the node takes.",
   "sequence-mismatch": "Another transaction of this key came first. Review again to send after it.",
   "signature-invalid": "The node does not accept the signature. Reload the page and try again.",
+  "too-many-requests": "More was asked from this address than the node answers. Wait a second.",
   "transaction-data-too-large": "The note is longer than the network allows.",
   "transaction-empty": "There is nothing in it: give an amount or a note.",
+  "web-unavailable": "The part of the node that answers pages is away. Try again.",
 };
 
-function plainly(code, detail) {
+function plainly(code, detail, status) {
   const words = WORDS[code];
+  if (!words && !code && status >= 500) return `The node does not answer as it should (${status}).`;
   if (!words) return `The node refuses: ${detail || code || "it does not say why"}.`;
   return detail ? `${words} (The node says: ${detail}.)` : words;
 }

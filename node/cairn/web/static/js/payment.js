@@ -153,13 +153,15 @@ function explained(error, payment) {
   if (error instanceof Refusal && error.status < 500) {
     noteUnanswered(payment.signed.id, false);
     delete payment.signed;
-  } else if (error instanceof Unreachable) {
-    return new Error(
-      "No answer came, so it may have been sent or not. Press the button again: the very same " +
-        "transaction is sent, and counts once.",
-    );
+    return error;
   }
-  return error;
+  const isAway = error instanceof Unreachable;
+  if (!isAway && !(error instanceof Refusal)) return error;
+  const cause = isAway ? "No answer came, so it" : `${error.message} It`;
+  return new Error(
+    `${cause} may have been sent or not. Press the button again: the very same transaction is ` +
+      "sent, and counts once.",
+  );
 }
 
 /** Hands it to the node; it is durable there when this returns. */

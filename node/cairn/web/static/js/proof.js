@@ -6,7 +6,7 @@ import { notarizedDigest } from "./documents.js";
 import { checkChain, HEADER_BYTES, headerAt } from "./headers.js";
 import { addressOf } from "./keys.js";
 import { network } from "./network.js";
-import { ask } from "./node.js";
+import { ask, Refusal, Unreachable } from "./node.js";
 import { pathHolds } from "./prooffile.js";
 import { decode, idOf, signingMessage } from "./transaction.js";
 
@@ -102,9 +102,13 @@ export const CHECKS = [
   ["This node's chain has the same block", checkNode],
 ];
 
+/** A check needs the node, which did not answer it: nothing speaks against the proof. */
+export class Unchecked extends Error {}
+
 /**
  * Runs the checks up to the first that fails. `step(i, state, words)` is told how each fares:
- * now, done or bad. Answers what was found, or null.
+ * now, done, bad or unsure. Answers what was found, or null. Throws Unchecked where the node is
+ * not there to be asked.
  */
 export async function checkProof(digest, proof, step) {
   const found = {};
@@ -115,7 +119,9 @@ export async function checkProof(digest, proof, step) {
     try {
       await check({ digest, proof, genesis, found, progress });
     } catch (error) {
-      step(i, "bad", error.message);
+      const isUnsure = error instanceof Unreachable || error instanceof Refusal;
+      step(i, isUnsure ? "unsure" : "bad", error.message);
+      if (isUnsure) throw new Unchecked(error.message);
       return null;
     }
     step(i, "done", "");

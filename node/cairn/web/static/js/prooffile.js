@@ -73,6 +73,17 @@ function headersField(value) {
   return headers;
 }
 
+/** As strict as the command: JSON.parse takes the last of two equal keys, and 1.0 for 1. */
+function checkPlain(text) {
+  const counts = new Map();
+  for (const [, name, number] of text.matchAll(/"([a-z_]+)"\s*:\s*(-?[0-9][^\s,}]*)?/g)) {
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+    if (number && !/^(0|[1-9][0-9]*)$/.test(number)) throw bad(`${name} is not a whole number`);
+  }
+  const twice = FIELDS.find((name) => counts.get(name) > 1);
+  if (twice) throw bad(`the field "${twice}" stands twice`);
+}
+
 /** The proof in a file's text. Nothing in it is true before it was checked. Throws. */
 export function decodeProof(text) {
   let document;
@@ -92,7 +103,7 @@ export function decodeProof(text) {
   const { path, network } = document;
   if (!Array.isArray(path) || path.length > MAX_PATH) throw bad("its path is no short list");
   if (typeof network !== "string") throw bad("network is not a text");
-  return {
+  const proof = {
     network,
     networkId: toHex(hexField("network_id", document.network_id, 32, 32)),
     transaction: hexField("transaction", document.transaction, 1, MAX_TRANSACTION),
@@ -102,6 +113,8 @@ export function decodeProof(text) {
     path: path.map((sibling) => hexField("path", sibling, 32, 32)),
     headers: headersField(document.headers),
   };
+  checkPlain(text);
+  return proof;
 }
 
 /** Whether the path leads into the header at the proof's height. */
@@ -111,13 +124,17 @@ export function pathHolds({ transaction, height, leafIndex, leafCount, path, hea
   return leadsTo(transaction, leafIndex, leafCount, path, root);
 }
 
-async function fetchHeaders() {
+/** All headers; null where a reorganisation came in between two pages of them. */
+async function fetchHeaders(networkId) {
   const pages = [];
   let height = 1;
+  let last = networkId;
   for (;;) {
     const page = await askBytes(`headers?from=${height}&limit=${PAGE_HEADERS}`);
+    if (page.length && headerAt(page, 1).previous !== last) return null;
     pages.push(page);
     height += page.length / HEADER_BYTES;
+    if (page.length) last = toHex(headerAt(page, page.length / HEADER_BYTES).hash);
     if (page.length < PAGE_HEADERS * HEADER_BYTES) return concat(...pages);
   }
 }
@@ -134,9 +151,9 @@ export async function fetchProof(id, network) {
       leafIndex: answer.leaf_index,
       leafCount: answer.leaf_count,
       path: answer.path.map(fromHex),
-      headers: await fetchHeaders(),
+      headers: await fetchHeaders(network.id),
     };
-    if (pathHolds(proof)) return proof;
+    if (proof.headers && pathHolds(proof)) return proof;
   }
   throw new Error("The node's proof does not fit its own headers. Try again, or another node.");
 }

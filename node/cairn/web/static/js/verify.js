@@ -3,11 +3,17 @@
 import { digestOf, dropPlace, readableSize } from "./documents.js";
 import { byId, fillFacts, make, tell } from "./dom.js";
 import { canSign } from "./keys.js";
-import { checkProof, CHECKS } from "./proof.js";
+import { checkProof, CHECKS, Unchecked } from "./proof.js";
 import { decodeProof, MAX_PROOF_BYTES } from "./prooffile.js";
 
-const MARKS = { done: "✓", now: "…", bad: "✗", later: "○" };
-const STATES = { done: "holds", now: "being checked", bad: "does not hold", later: "not checked" };
+const MARKS = { done: "✓", now: "…", bad: "✗", unsure: "?", later: "○" };
+const STATES = {
+  done: "holds",
+  now: "being checked",
+  bad: "does not hold",
+  unsure: "could not be checked",
+  later: "not checked",
+};
 const box = byId("verify-told");
 let run = 0;
 
@@ -58,8 +64,8 @@ function showFound({ sender, id, block, confirmations, work }) {
       "To forge it",
       `${counted(work, "hash", "es")} in ${
         counted(confirmations, "block", "s")
-      } would have to be ` +
-      "done again",
+      } of the file would ` +
+      "have to be done again",
     ],
   ]);
   byId("found").hidden = false;
@@ -105,8 +111,19 @@ async function look() {
   try {
     await verify(file, proof, mine);
   } catch (error) {
-    if (mine === run) tell(box, "danger", error.message);
+    if (mine !== run) return;
+    if (error instanceof Unchecked) tellUnchecked();
+    else tell(box, "danger", error.message);
   }
+}
+
+function tellUnchecked() {
+  const again = make("button", { class: "btn btn-outline-secondary btn-sm", type: "button" });
+  again.append("Try again");
+  again.addEventListener("click", look);
+  const words =
+    "Not checked to the end: this node does not answer. Nothing speaks against the proof.";
+  tell(box, "warning", `${words} `, again);
 }
 
 if (canSign()) {

@@ -260,11 +260,11 @@ async function importIt() {
 
 // -- removing a key --------------------------------------------------------------------------
 
-let removing = "";
+let removing = null;
 
 function askToRemove(name) {
-  removing = name;
-  const state = keys.find((key) => key.name === name)?.state;
+  removing = keys.find((key) => key.name === name);
+  const { state } = removing;
   const holds = state ? ` It holds ${formatAmount(state.balance)} ${network.symbol}.` : "";
   byId("delete-heading").textContent = `Remove the key ${name}?`;
   byId("delete-text").textContent =
@@ -276,8 +276,13 @@ function askToRemove(name) {
 async function removed() {
   if (byId("delete-dialog").returnValue !== "remove") return;
   try {
-    await removeKey(removing);
-    tell(told, "info", `Removed ${removing}.`);
+    const { name } = removing;
+    if (await removeKey(removing)) tell(told, "info", `Removed ${name}.`);
+    else {
+      const words = `Another page of this node changed ${name} meanwhile. Nothing was removed: ` +
+        "look at the keys as they are now.";
+      tell(told, "warning", words);
+    }
     await reloadKeys();
   } catch (error) {
     tellNoKeys(error);
