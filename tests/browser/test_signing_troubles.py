@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.conftest import AFAR
 from tests.browser.wallet_page import (
+    SECONDS,
     choose_key,
     click,
     fill,
@@ -198,3 +200,31 @@ def test_another_payment_after_a_lost_answer_is_told_of_the_first(
     click(browser, "sign")
     shown(browser, "step-status")
     assert RestApi(url).get(account)["next_sequence"] == before + 2
+
+
+def test_another_page_changes_keys_while_this_one_asks(browser: Chrome, url: str):
+    """What is removed is the very key that the question was about."""
+    remove = "#keys li[data-name='twin'] button[data-action='remove']"
+    first, second = make_key(31), make_key(32)
+    this = browser.current_window_handle
+    open_wallet_page(browser, url)
+    import_key(browser, "twin", f"{first.private_key:064x}")
+    browser.find_element(By.CSS_SELECTOR, remove).click()
+    shown(browser, "delete-dialog")
+    browser.switch_to.new_window("tab")
+    try:
+        open_wallet_page(browser, url)
+        browser.find_element(By.CSS_SELECTOR, remove).click()
+        click(browser, "delete-submit")
+        says(browser, "keys-told", "Removed twin")
+        address = import_key(browser, "twin", f"{second.private_key:064x}")
+    finally:
+        browser.close()
+        browser.switch_to.window(this)
+    # The list follows by itself; the question stands, and its answer removes nothing.
+    row = f"#keys li[data-name='twin'][data-address='{address}']"
+    WebDriverWait(browser, SECONDS).until(lambda _: browser.find_elements(By.CSS_SELECTOR, row))
+    click(browser, "delete-submit")
+    assert "Nothing was removed" in says(browser, "keys-told", "changed twin meanwhile")
+    open_wallet_page(browser, url)
+    assert browser.find_elements(By.CSS_SELECTOR, row)
