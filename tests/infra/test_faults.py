@@ -37,6 +37,33 @@ def test_a_killed_service_comes_back(lab: Lab, unit: str) -> None:
     lab.wait_mined([sent])
 
 
+def test_a_service_that_ends_again_and_again_waits_longer_each_time(lab: Lab) -> None:
+    host, unit = lab["node2"], "cairn-miner.service"
+    host.check_output(f"systemctl reset-failed {unit}")  # counts from here on
+    waits = []
+    for restarts in range(1, 5):
+        started = host.unit(unit, "ExecMainStartTimestampMonotonic")
+        killed = float(host.check_output("cut -d' ' -f1 /proc/uptime"))
+        host.check_output(f"kill -9 {_main_process(host, unit)}")
+        wait_until(
+            lambda before=started: (
+                host.unit(unit, "ExecMainStartTimestampMonotonic") != before
+                and host.unit(unit, "ActiveState")["ActiveState"] == "active"
+            ),
+            60,
+            "it runs again",
+        )
+        assert host.unit(unit, "NRestarts")["NRestarts"] == str(restarts)
+        found = host.unit(unit, "ExecMainStartTimestampMonotonic")
+        waits.append(int(found["ExecMainStartTimestampMonotonic"]) / 1e6 - killed)
+    assert waits[1] > 1.5
+    assert waits[2] > 3.5
+    assert waits[3] > 7
+    # The operator's own start begins anew.
+    host.check_output(f"systemctl restart {unit}")
+    assert host.unit(unit, "NRestarts")["NRestarts"] == "0"
+
+
 def test_a_killed_database_server_loses_nothing(lab: Lab) -> None:
     host = lab["node2"]
     sent = [lab.send(host, f"number {number}") for number in range(1)]
